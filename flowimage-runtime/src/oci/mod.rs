@@ -1,0 +1,10 @@
+//! The few types of the OCI image specification that flowimage reads and writes.
+//!
+//! Source of the shapes: <https://github.com/opencontainers/image-spec>. Unknown fields of what was read are
+//! kept where the document goes on to be written (the configuration of a base).
+
+mod digest;
+mod image;
+
+pub use digest::{Digest, DigestError, Hasher, HashingReader, HashingWriter, sha256};
+pub use image::{Descriptor, Image, Index, Layer, Manifest, Platform, Source, media_type};
