@@ -1,1 +1,45 @@
-//! flowimage.
+//! `#[flow_image(…)]` and `#[derive(FlowImage)]`.
+//!
+//! The derive does the work: it reads the keys, checks them with `flowimage-model`, and writes the Dockerfile as a
+//! `const`. The attribute only carries its tokens there, in whichever order the two stand.
+
+mod attribute;
+mod derive;
+mod diagnostics;
+mod item;
+mod keys;
+mod surroundings;
+
+use proc_macro::TokenStream;
+
+/// Declares what the Docker image of a flow needs. On a function, whose arguments are the flow's parameters, or on
+/// a type that derives `FlowImage` and implements `Flow`. See the reference of keys in the crate's documentation.
+#[proc_macro_attribute]
+pub fn flow_image(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes a type that carries `#[flow_image(…)]` a flow of this program, with its Dockerfile as
+/// `<Type as FlowImage>::DOCKERFILE`.
+#[proc_macro_derive(FlowImage, attributes(__flow_image))]
+pub fn flow_image_derive(item: TokenStream) -> TokenStream {
+    derive::expand(item.into()).into()
+}
+
+/// One documented constant per key, for editors to show. Called by the facade only.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __key_documentation(_: TokenStream) -> TokenStream {
+    let constants = flowimage_model::keys::KEYS.iter().map(|key| {
+        let name = quote::format_ident!("{}", key.name);
+        let text = format!(
+            "{}\n\nDefault: {}.\n\n```text\n{}\n```",
+            key.meaning, key.default, key.example
+        );
+        quote::quote! {
+            #[doc = #text]
+            pub const #name: () = ();
+        }
+    });
+    quote::quote!(#(#constants)*).into()
+}

@@ -1,8 +1,11 @@
 //! The runtime of flowimage: what happens between a declaration and a registered digest.
 //!
-//! One module per stage, in the order the data flows; [`pipeline`] tells the whole story.
+//! One module per stage, in the order the data flows.
 
 pub mod advice;
+pub mod flow;
 pub mod oci;
 
 pub use advice::Advise;
+#[doc(hidden)]
+pub use {inventory, serde, serde_json};

@@ -1,0 +1,277 @@
+//! Reads the keys of a tree one by one, by the form the catalogue gives each.
+
+use crate::keys::{self, Form, KEYS, Key};
+use crate::suggest::suggest;
+use crate::tree::{Entry, Findings, Mistake, Node, Tree, Value};
+use crate::value_error::ValueError;
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Placed<T, P> {
+    pub(super) value: T,
+    pub(super) place: P,
+}
+
+/// A text that parses itself, or any string.
+pub(super) trait FromText: Sized {
+    fn from_text(text: &str) -> Result<Self, ValueError>;
+}
+
+impl FromText for String {
+    fn from_text(text: &str) -> Result<Self, ValueError> {
+        if text.is_empty() {
+            return Err(ValueError::new("an empty string says nothing here"));
+        }
+        if text.contains('\0') {
+            return Err(ValueError::new("a NUL character can stand in no Dockerfile"));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// Values that are read by their own parser.
+macro_rules! from_text {
+    ($($value:ty),* $(,)?) => {$(
+        impl FromText for $value {
+            fn from_text(text: &str) -> Result<Self, ValueError> {
+                text.parse()
+            }
+        }
+    )*};
+}
+
+from_text!(
+    crate::declaration::Base,
+    crate::names::EnvName,
+    crate::names::EnvValue,
+    crate::names::FlowName,
+    crate::names::LabelKey,
+    crate::names::PackageName,
+    crate::names::User,
+    crate::reference::ImageName,
+    crate::reference::ImageTag,
+    crate::reference::RegistryUrl,
+);
+
+/// Reads known keys out of a tree, each once.
+pub(super) struct Reader<P> {
+    entries: Vec<(&'static Key, Entry<P>)>,
+    pub(super) findings: Findings<P>,
+}
+
+impl<P: Clone> Reader<P> {
+    /// Sorts out unknown keys and keys given twice.
+    pub(super) fn new(tree: Tree<P>) -> Self {
+        let mut reader = Self {
+            entries: Vec::new(),
+            findings: Findings::default(),
+        };
+        for entry in tree.entries {
+            let Some(key) = keys::find(&entry.key) else {
+                reader.findings.mistake(unknown_key(&entry.key, entry.key_place));
+                continue;
+            };
+            if reader.entries.iter().any(|(known, _)| known.name == key.name) {
+                reader.findings.mistake(
+                    Mistake::new(entry.key_place, format!("`{}` is given twice", key.name))
+                        .help("keep one of the two"),
+                );
+                continue;
+            }
+            reader.entries.push((key, entry));
+        }
+        reader
+    }
+
+    /// Whether the key was written, readable or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, _)| key.name == name)
+    }
+
+    /// What was found wrong so far.
+    pub(super) fn finish(self) -> Findings<P> {
+        self.findings
+    }
+
+    fn node(&self, name: &'static str) -> Option<(&'static Key, Node<P>)> {
+        let (key, entry) = self.entries.iter().find(|(key, _)| key.name == name)?;
+        Some((key, entry.value.clone()))
+    }
+
+    /// A key whose value is one text.
+    pub(super) fn text<T: FromText>(&mut self, name: &'static str) -> Option<Placed<T, P>> {
+        let (key, node) = self.node(name)?;
+        self.one(key, node)
+    }
+
+    /// A key whose value is a bool.
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<Placed<bool, P>> {
+        let (key, node) = self.node(name)?;
+        match node.value {
+            Value::Flag(value) => Some(Placed {
+                value,
+                place: node.place,
+            }),
+            other => {
+                self.wrong_form(key, &other, node.place);
+                None
+            }
+        }
+    }
+
+    /// A key whose value is a list of texts; the same text twice is a mistake.
+    pub(super) fn list<T: FromText>(&mut self, name: &'static str) -> Vec<Placed<T, P>> {
+        let Some((key, node)) = self.node(name) else {
+            return Vec::new();
+        };
+        let Value::List(items) = node.value else {
+            self.wrong_form(key, &node.value, node.place);
+            return Vec::new();
+        };
+        let mut seen: Vec<String> = Vec::new();
+        let mut read = Vec::new();
+        for item in items {
+            if let Value::Text(text) = &item.value {
+                if seen.contains(text) && !REPEATABLE.contains(&key.name) {
+                    self.findings.mistake(
+                        Mistake::new(item.place, format!("`{text}` stands twice in `{}`", key.name))
+                            .help("keep one of the two"),
+                    );
+                    continue;
+                }
+                seen.push(text.clone());
+            }
+            read.extend(self.one(key, item));
+        }
+        read
+    }
+
+    /// A key whose value is a map of texts; the same name twice is a mistake.
+    pub(super) fn map<K: FromText, V: FromText>(
+        &mut self,
+        name: &'static str,
+    ) -> Vec<(Placed<K, P>, Placed<V, P>)> {
+        let Some((key, node)) = self.node(name) else {
+            return Vec::new();
+        };
+        let Value::Map(entries) = node.value else {
+            self.wrong_form(key, &node.value, node.place);
+            return Vec::new();
+        };
+        let mut seen: Vec<String> = Vec::new();
+        let mut read = Vec::new();
+        for entry in entries {
+            if seen.contains(&entry.key) {
+                self.findings.mistake(
+                    Mistake::new(
+                        entry.key_place,
+                        format!("`{}` stands twice in `{}`", entry.key, key.name),
+                    )
+                    .help("keep one of the two"),
+                );
+                continue;
+            }
+            seen.push(entry.key.clone());
+            let name = match K::from_text(&entry.key) {
+                Ok(value) => Some(Placed {
+                    value,
+                    place: entry.key_place,
+                }),
+                Err(error) => {
+                    self.findings.mistake(from_value_error(entry.key_place, &error));
+                    None
+                }
+            };
+            let value = self.one(key, entry.value);
+            read.extend(name.zip(value));
+        }
+        read
+    }
+
+    /// One text of a key, a list or a map.
+    fn one<T: FromText>(&mut self, key: &'static Key, node: Node<P>) -> Option<Placed<T, P>> {
+        let Value::Text(text) = &node.value else {
+            if key.form == Form::Text {
+                self.wrong_form(key, &node.value, node.place);
+            } else {
+                let found = node.value.describe();
+                self.findings.mistake(
+                    Mistake::new(
+                        node.place,
+                        format!("`{}` holds strings, but this is {found}", key.name),
+                    )
+                    .help(format!("for example `{}`", key.example)),
+                );
+            }
+            return None;
+        };
+        match T::from_text(text) {
+            Ok(value) => Some(Placed {
+                value,
+                place: node.place,
+            }),
+            Err(error) => {
+                self.findings.mistake(from_value_error(node.place, &error));
+                None
+            }
+        }
+    }
+
+    fn wrong_form(&mut self, key: &Key, found: &Value<P>, place: P) {
+        self.findings.mistake(
+            Mistake::new(
+                place,
+                format!(
+                    "`{}` takes {}, but this is {}",
+                    key.name,
+                    key.form.describe(),
+                    found.describe()
+                ),
+            )
+            .help(format!("for example `{}`", key.example)),
+        );
+    }
+}
+
+/// Lists in which the same text may stand twice, because their order has a meaning.
+const REPEATABLE: [&str; 3] = ["exec", "extra_dockerfile_commands", "health_checks"];
+
+pub(super) fn from_value_error<P>(place: P, error: &ValueError) -> Mistake<P> {
+    let mut mistake = Mistake::new(place, error.message());
+    mistake.help.extend(error.help().map(str::to_owned));
+    mistake
+}
+
+/// The message for a key that is none.
+pub(crate) fn unknown_key<P>(word: &str, place: P) -> Mistake<P> {
+    let mistake = Mistake::new(place, format!("unknown key `{word}`"));
+    match prefect_word(word).or_else(|| suggest(word, KEYS.iter().map(|key| key.name)).map(did_you_mean)) {
+        Some(help) => mistake.help(help),
+        None => {
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+            mistake.help(format!("expected one of: {}", names.join(", ")))
+        }
+    }
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean `{name}`?")
+}
+
+/// What became of a keyword of Prefect 1's `Docker(…)` that flowimage spells otherwise.
+fn prefect_word(word: &str) -> Option<String> {
+    let now = match word {
+        "base_url" | "tls_config" => {
+            "the engine is chosen by `--engine`, `DOCKER_HOST` or `[engine]` in flowimage.toml"
+        }
+        "build_kwargs" => "see `build_args`, `secrets` and `platform`",
+        "prefect_directory" => "it is `flow_directory` here",
+        "prefect_version" => "no Prefect is installed into the image: the flow binary is all it needs",
+        "path" | "stored_as_script" => "the flow is compiled: for a script see `exec` and `files`",
+        "env" | "environment" => "it is `env_vars` here",
+        "apt" | "apt_packages" | "system_packages" | "packages" => "it is `system_dependencies` here",
+        "pip" | "requirements" | "python_packages" => "it is `python_dependencies` here",
+        _ => return None,
+    };
+    Some(now.to_owned())
+}

@@ -1,0 +1,219 @@
+//! Rules across keys, one function each.
+
+use super::Draft;
+use crate::declaration::Base;
+use crate::names::PathKind;
+use crate::suggest::suggest;
+use crate::tree::{Findings, Mistake};
+
+/// Checks every rule.
+pub(super) fn check<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    check_one_base(draft, findings);
+    check_destinations(draft, findings);
+    check_variables(draft, findings);
+    check_extra_commands(draft, findings);
+    check_scratch(draft, findings);
+    check_lints(draft, findings);
+}
+
+/// A Dockerfile names its base itself.
+fn check_one_base<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    if let (Some(base), Some(_)) = (&draft.base_image, &draft.dockerfile) {
+        findings.mistake(
+            Mistake::new(
+                base.place.clone(),
+                "`base_image` and `dockerfile` exclude each other",
+            )
+            .help("the Dockerfile's own `FROM` names its base: remove `base_image`"),
+        );
+    }
+}
+
+/// Two sources cannot lie at one place, and what lies below a file has no folder to lie in.
+fn check_destinations<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    for (index, file) in draft.files.iter().enumerate() {
+        let path = file.destination.value.as_str();
+        for earlier in &draft.files[..index] {
+            let other = earlier.destination.value.as_str();
+            if path == other {
+                findings.mistake(
+                    Mistake::new(
+                        file.destination.place.clone(),
+                        format!(
+                            "`{}` and `{}` both go to `{path}`",
+                            earlier.source.value, file.source.value
+                        ),
+                    )
+                    .help("give one of them another destination"),
+                );
+            } else if is_below(path, other) && earlier.kind == Some(PathKind::File) {
+                findings.mistake(below_a_file(file.destination.place.clone(), path, other));
+            } else if is_below(other, path) && file.kind == Some(PathKind::File) {
+                findings.mistake(below_a_file(earlier.destination.place.clone(), other, path));
+            }
+        }
+        if path == "/" && file.kind == Some(PathKind::File) {
+            findings.mistake(
+                Mistake::new(
+                    file.destination.place.clone(),
+                    "a file cannot become the root folder",
+                )
+                .help(format!(
+                    "write its name: `/{}`",
+                    file.source.value.rsplit('/').next().unwrap_or("name")
+                )),
+            );
+        }
+    }
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn below_a_file<P>(place: P, path: &str, file: &str) -> Mistake<P> {
+    Mistake::new(place, format!("`{path}` lies below `{file}`, which is a file"))
+        .help("give one of them another destination")
+}
+
+/// All variables are set at once, so that one cannot see another; only what the base set is seen.
+fn check_variables<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    for (name, value) in &draft.env_vars {
+        for wanted in crate::escape::referenced_names(value.value.as_str()) {
+            if wanted != name.value.as_str()
+                && draft.env_vars.iter().any(|(it, _)| it.value.as_str() == wanted)
+            {
+                findings.mistake(
+                    Mistake::new(
+                        value.place.clone(),
+                        format!(
+                            "`${wanted}` is the base image's value here, not that of the `{wanted}` beside it"
+                        ),
+                    )
+                    .help("all `env_vars` are set at once: write the value out"),
+                );
+            }
+        }
+    }
+}
+
+/// What the generated part does itself cannot be said again, nor the stage be left.
+fn check_extra_commands<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    for command in &draft.extra_dockerfile_commands {
+        let place = || command.place.clone();
+        let word = command.value.split_whitespace().next().unwrap_or_default();
+        let upper = word.to_ascii_uppercase();
+        let refused = match upper.as_str() {
+            "FROM" => Some("the flow's image is one stage: use `base_image`, or a `dockerfile` of your own"),
+            "USER" => Some("the generated steps run as root and then restore the user: see the key `user`"),
+            "ENTRYPOINT" => Some("the flow binary is the entrypoint"),
+            "CMD" => Some("the command is `run` and the flow's name"),
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            findings.mistake(
+                Mistake::new(
+                    place(),
+                    format!("`{upper}` is refused in `extra_dockerfile_commands`"),
+                )
+                .help(reason),
+            );
+        } else if command.value.contains(['\n', '\r', '\0']) {
+            findings.mistake(
+                Mistake::new(place(), "an extra command is one line").help("join its parts with ` && `"),
+            );
+        } else if command.value.trim_end().ends_with('\\') {
+            findings.mistake(
+                Mistake::new(
+                    place(),
+                    "an extra command ends with a continuation, but nothing follows",
+                )
+                .help("remove the `\\` at its end"),
+            );
+        } else if !crate::dockerfile::INSTRUCTIONS.contains(&upper.as_str()) {
+            let mistake = Mistake::new(place(), format!("unknown Dockerfile instruction `{word}`"));
+            findings.mistake(match suggest(&upper, crate::dockerfile::INSTRUCTIONS) {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake.help(format!("to run a command, write `RUN {}`", command.value.trim())),
+            });
+        } else if command.value.trim().len() == word.len() {
+            findings.mistake(Mistake::new(place(), format!("`{upper}` has no argument")));
+        }
+    }
+}
+
+/// The empty image has nothing that could run a command.
+fn check_scratch<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    let on_scratch = draft
+        .base_image
+        .as_ref()
+        .is_some_and(|base| base.value == Base::Scratch);
+    if !on_scratch {
+        return;
+    }
+    let needing = if let Some(package) = draft.system_dependencies.first() {
+        Some(("system_dependencies", package.place.clone()))
+    } else {
+        draft
+            .extra_dockerfile_commands
+            .iter()
+            .find(|command| !crate::declaration::only_configures(&command.value))
+            .map(|command| ("extra_dockerfile_commands", command.place.clone()))
+    };
+    if let Some((key, place)) = needing {
+        findings.mistake(
+            Mistake::new(
+                place,
+                format!("`{key}` needs a base that can run commands, but `scratch` is empty"),
+            )
+            .help("remove `base_image = \"scratch\"`: a base is then chosen that can"),
+        );
+    }
+    if let Some(user) = &draft.user
+        && user
+            .value
+            .as_str()
+            .split(':')
+            .next()
+            .is_some_and(|name| name.parse::<u32>().is_err())
+        && !matches!(user.value.as_str(), "root" | "flow")
+    {
+        findings.mistake(
+            Mistake::new(
+                user.place.clone(),
+                format!("`scratch` knows no user `{}`", user.value),
+            )
+            .help("write a number, such as `65532`"),
+        );
+    }
+}
+
+/// `allow` names lints that exist.
+fn check_lints<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
+    for lint in &draft.allow {
+        if !super::LINTS.contains(&lint.value.as_str()) {
+            let mistake = Mistake::new(lint.place.clone(), format!("unknown lint `{}`", lint.value));
+            findings.mistake(match suggest(&lint.value, super::LINTS) {
+                Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                None => mistake.help(format!("expected one of: {}", super::LINTS.join(", "))),
+            });
+        }
+    }
+    let pinned = |base: &Base| match base {
+        Base::Scratch => true,
+        Base::Image(reference) => reference.is_pinned() || reference.tag().is_some(),
+    };
+    if let Some(base) = &draft.base_image
+        && !pinned(&base.value)
+    {
+        findings.doubt(
+            "unpinned_base",
+            Mistake::new(
+                base.place.clone(),
+                format!("`{}` has neither tag nor digest", base.value),
+            )
+            .help("name a tag, or `allow = [\"unpinned_base\"]`"),
+        );
+    }
+}

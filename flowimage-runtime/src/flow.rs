@@ -1,0 +1,209 @@
+//! Flows as the program knows them: their entry, their parameters, how they are run.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use flowimage_model::Declaration;
+use flowimage_model::render::{Rendered, render};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A unit of work whose fields are its parameters.
+///
+/// ```
+/// # use flowimage_runtime::flow::{Flow, FlowContext};
+/// #[derive(serde::Deserialize)]
+/// struct Orders { day: String }
+///
+/// impl Flow for Orders {
+///     type Output = usize;
+///     type Error = String;
+///
+///     async fn run(self, _context: &FlowContext) -> Result<usize, String> {
+///         Ok(self.day.len())
+///     }
+/// }
+/// ```
+#[allow(async_fn_in_trait, reason = "a flow runs on the thread that waits for it")]
+pub trait Flow: DeserializeOwned {
+    /// What a run gives; printed as JSON.
+    type Output: Serialize;
+    /// Why a run failed.
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Whatever the flow calls a failure: the run ends as failed, with the error's chain.
+    async fn run(self, context: &FlowContext) -> Result<Self::Output, Self::Error>;
+}
+
+/// A type whose image is declared: what `#[derive(FlowImage)]` gives.
+pub trait FlowImage {
+    /// The flow's name.
+    const NAME: &'static str;
+    /// The whole Dockerfile of the flow's image.
+    const DOCKERFILE: &'static str;
+}
+
+/// Marks that the derive stands on a type; the attribute alone does nothing.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` carries `#[flow_image]` but does not derive `FlowImage`",
+    label = "no `#[derive(FlowImage)]` here",
+    note = "add `#[derive(FlowImage)]` to it"
+)]
+pub trait DerivesFlowImage {}
+
+/// What a flow may ask of the run it is in.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct FlowContext {
+    /// The flow's name.
+    pub flow: String,
+}
+
+/// Why a flow's run failed: the error's message and those of its causes, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowError {
+    /// The messages; never empty.
+    pub chain: Vec<String>,
+}
+
+impl FlowError {
+    /// The chain of an error.
+    pub fn new(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut chain = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            chain.push(cause.to_string());
+            source = cause.source();
+        }
+        Self { chain }
+    }
+}
+
+impl std::fmt::Display for FlowError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.chain.join(": "))
+    }
+}
+
+impl std::error::Error for FlowError {}
+
+/// What the macros call: parameters in, JSON out. Every [`Flow`] has it; a flow that is a function gets its own.
+#[doc(hidden)]
+#[allow(async_fn_in_trait, reason = "a flow runs on the thread that waits for it")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` derives `FlowImage` but is no flow",
+    note = "implement `flowimage::Flow` for it"
+)]
+pub trait Run: DeserializeOwned {
+    /// Runs the flow.
+    async fn run(self, context: &FlowContext) -> Result<Value, FlowError>;
+}
+
+impl<T: Flow> Run for T {
+    async fn run(self, context: &FlowContext) -> Result<Value, FlowError> {
+        outcome(Flow::run(self, context).await)
+    }
+}
+
+/// The outcome of a flow as JSON, or its error as text.
+#[doc(hidden)]
+pub fn outcome<T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    outcome: Result<T, E>,
+) -> Result<Value, FlowError> {
+    match outcome {
+        Ok(value) => serde_json::to_value(value).map_err(|error| FlowError {
+            chain: vec!["the flow's result is no JSON".to_owned(), error.to_string()],
+        }),
+        Err(error) => Err(FlowError::new(&*error.into())),
+    }
+}
+
+/// A run under way.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, FlowError>> + 'a>>;
+
+/// Starts a flow of this type; parameters that do not fit are an error before anything runs.
+#[doc(hidden)]
+pub fn run<T: Run + 'static>(parameters: Value, context: &FlowContext) -> Result<Running<'_>, String> {
+    let flow: T = serde_json::from_value(parameters).map_err(|error| error.to_string())?;
+    Ok(Box::pin(flow.run(context)))
+}
+
+/// What the derive leaves of a flow in the program.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct FlowEntry {
+    /// The flow's name.
+    pub name: &'static str,
+    /// The declaration, as TOML.
+    pub declaration: &'static str,
+    /// The Dockerfile, whole.
+    pub dockerfile: &'static str,
+    /// The package that declares it.
+    pub package: &'static str,
+    /// The package's folder: relative to its workspace's root, or absolute outside of one.
+    pub crate_folder: &'static str,
+    /// Path of the user's Dockerfile, relative to the crate, or empty.
+    pub dockerfile_path: &'static str,
+    /// Whether the flow's crate was compiled without debug assertions, as release profiles are.
+    pub optimized: bool,
+    /// Runs the flow.
+    pub run: fn(Value, &FlowContext) -> Result<Running<'_>, String>,
+}
+
+/// An entry on its way into the list that the linker keeps.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Registered(pub &'static FlowEntry);
+
+inventory::collect!(Registered);
+
+/// A flow of this program, its declaration read.
+#[derive(Clone, Debug)]
+pub struct FlowUnit {
+    /// What the derive left.
+    pub entry: &'static FlowEntry,
+    /// The declaration.
+    pub declaration: Declaration,
+    /// Its Dockerfile.
+    pub rendered: Rendered,
+}
+
+/// All flows linked into this program, by name.
+///
+/// # Errors
+/// Two flows of one name; a declaration that this version of flowimage cannot read.
+pub fn flows() -> Result<Vec<FlowUnit>, String> {
+    let mut flows = Vec::new();
+    for Registered(entry) in inventory::iter::<Registered> {
+        let mut declaration: Declaration = toml::from_str(entry.declaration)
+            .map_err(|error| format!("the declaration of `{}` cannot be read: {error}", entry.name))?;
+        if let Some(dockerfile) = &mut declaration.dockerfile {
+            dockerfile.text = entry
+                .dockerfile
+                .get(..dockerfile.length)
+                .unwrap_or_default()
+                .to_owned();
+        }
+        let rendered = render(&declaration);
+        flows.push(FlowUnit {
+            entry,
+            declaration,
+            rendered,
+        });
+    }
+    flows.sort_by_key(|flow| flow.entry.name);
+    for pair in flows.windows(2) {
+        if pair[0].entry.name == pair[1].entry.name {
+            return Err(format!(
+                "two flows are named `{}`, one in package `{}`, one in `{}`: give one of them another `name`",
+                pair[0].entry.name, pair[0].entry.package, pair[1].entry.package
+            ));
+        }
+    }
+    Ok(flows)
+}
