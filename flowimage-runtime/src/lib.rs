@@ -3,7 +3,11 @@
 //! One module per stage, in the order the data flows.
 
 pub mod advice;
+pub mod elf;
 pub mod flow;
+pub mod gzip;
+pub mod layer;
+pub mod layout;
 pub mod oci;
 
 pub use advice::Advise;

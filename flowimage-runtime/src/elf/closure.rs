@@ -1,0 +1,282 @@
+//! The shared libraries a program needs, found as its loader would find them below a root folder.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Elf, ElfError};
+
+/// A root file system on this machine: `/` itself, or an unpacked image. Links never lead out of it.
+#[derive(Clone, Debug)]
+pub struct Root(PathBuf);
+
+impl Root {
+    /// The root file system in a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Where an absolute path of the root lies on this machine, links followed inside the root; `None` where
+    /// there is nothing.
+    pub fn locate(&self, path: &str) -> Option<PathBuf> {
+        let mut pending: VecDeque<String> = parts(path).collect();
+        let mut found: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = pending.pop_front() {
+            if part == ".." {
+                found.pop();
+                continue;
+            }
+            found.push(part);
+            let here = self.0.join(found.join("/"));
+            let metadata = fs::symlink_metadata(&here).ok()?;
+            if metadata.is_symlink() {
+                links += 1;
+                if links > 40 {
+                    return None;
+                }
+                let target = fs::read_link(&here).ok()?;
+                found.pop();
+                if target.is_absolute() {
+                    found.clear();
+                }
+                for part in parts(target.to_str()?).collect::<Vec<_>>().into_iter().rev() {
+                    pending.push_front(part);
+                }
+            }
+        }
+        Some(self.0.join(found.join("/")))
+    }
+
+    /// The text of a file of the root, if it is one.
+    pub fn text(&self, path: &str) -> Option<String> {
+        fs::read_to_string(self.locate(path)?).ok()
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let Some(folder) = self.locate(folder) else {
+            return Vec::new();
+        };
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn parts(path: &str) -> impl Iterator<Item = String> + '_ {
+    Path::new(path).components().filter_map(|part| match part {
+        Component::Normal(part) => part.to_str().map(str::to_owned),
+        Component::ParentDir => Some("..".to_owned()),
+        _ => None,
+    })
+}
+
+/// A library that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Library {
+    /// Its path below the root, as the loader names it.
+    pub path: String,
+    /// Where it lies on this machine.
+    pub file: PathBuf,
+}
+
+/// A library, or a symbol version of one, that was not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The library's name, `libodbc.so.2`.
+    pub library: String,
+    /// Who needs it: the program's or a library's name.
+    pub needed_by: String,
+    /// The symbol version that the library found does not provide; `None` where there is no such library.
+    pub version: Option<String>,
+}
+
+/// Everything a program is loaded with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closure {
+    /// The loader and the libraries, by name.
+    pub libraries: BTreeMap<String, Library>,
+    /// What is not there.
+    pub missing: Vec<Missing>,
+}
+
+/// Finds the loader and the libraries of a program below a root. `program` is its path in the root.
+///
+/// Source of the order: `ld.so(8)`: `DT_RPATH`/`DT_RUNPATH`, the folders of `ld.so.conf`, the default ones.
+///
+/// # Errors
+/// A library that is there cannot be read.
+pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfError> {
+    let mut closure = Closure::default();
+    let Some(interpreter) = &elf.interpreter else {
+        return Ok(closure);
+    };
+    let name = program.rsplit('/').next().unwrap_or(program).to_owned();
+    let loader = interpreter.rsplit('/').next().unwrap_or(interpreter).to_owned();
+    match root.locate(interpreter) {
+        Some(file) => {
+            closure.libraries.insert(
+                loader,
+                Library {
+                    path: interpreter.clone(),
+                    file,
+                },
+            );
+        }
+        None => closure.missing.push(Missing {
+            library: interpreter.clone(),
+            needed_by: name.clone(),
+            version: None,
+        }),
+    }
+    let configured = configured_folders(root);
+    let defaults = default_folders(&elf.architecture);
+    let mut provided: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut wanted_versions: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut asked = BTreeSet::new();
+    let mut queue = VecDeque::from([(name, program.to_owned(), elf.clone())]);
+    while let Some((name, path, elf)) = queue.pop_front() {
+        let origin = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+        for (library, versions) in &elf.versions {
+            wanted_versions.push((library.clone(), name.clone(), versions.clone()));
+        }
+        for needed in &elf.needed {
+            if !asked.insert(needed.clone()) {
+                continue;
+            }
+            let own = elf
+                .search
+                .iter()
+                .map(|folder| folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin));
+            let found = own
+                .chain(configured.iter().cloned())
+                .chain(defaults.iter().cloned())
+                .map(|folder| format!("{folder}/{needed}"))
+                .find_map(|path| {
+                    let file = root.locate(&path)?;
+                    let read = Elf::read(&file).ok()?;
+                    (read.architecture == elf.architecture).then_some((path, file, read))
+                });
+            match found {
+                Some((path, file, read)) => {
+                    provided.insert(needed.clone(), read.provides.clone());
+                    closure.libraries.insert(
+                        needed.clone(),
+                        Library {
+                            path: path.clone(),
+                            file,
+                        },
+                    );
+                    queue.push_back((needed.clone(), path, read));
+                }
+                None if closure.libraries.contains_key(needed) => {}
+                None => closure.missing.push(Missing {
+                    library: needed.clone(),
+                    needed_by: name.clone(),
+                    version: None,
+                }),
+            }
+        }
+    }
+    for (library, needed_by, versions) in wanted_versions {
+        // A library without versions takes any, with a warning of the loader's.
+        let Some(known) = provided.get(&library).filter(|known| !known.is_empty()) else {
+            continue;
+        };
+        for version in versions {
+            if !known.contains(&version) {
+                closure.missing.push(Missing {
+                    library: library.clone(),
+                    needed_by: needed_by.clone(),
+                    version: Some(version),
+                });
+            }
+        }
+    }
+    Ok(closure)
+}
+
+/// The folders of `/etc/ld.so.conf` and what it includes.
+fn configured_folders(root: &Root) -> Vec<String> {
+    let mut folders = Vec::new();
+    let mut pending = VecDeque::from(["/etc/ld.so.conf".to_owned()]);
+    let mut seen = BTreeSet::new();
+    while let Some(path) = pending.pop_front() {
+        if !seen.insert(path.clone()) || seen.len() > 200 {
+            continue;
+        }
+        for line in root.text(&path).unwrap_or_default().lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(pattern) = line.strip_prefix("include ") {
+                let pattern = pattern.trim();
+                let (folder, file) = pattern.rsplit_once('/').unwrap_or(("/etc", pattern));
+                let suffix = file.strip_prefix('*');
+                for name in root.names(folder) {
+                    if suffix.map_or(name == file, |suffix| name.ends_with(suffix)) {
+                        pending.push_back(format!("{folder}/{name}"));
+                    }
+                }
+            } else if line.starts_with('/') {
+                folders.push(line.trim_end_matches('/').to_owned());
+            }
+        }
+    }
+    folders
+}
+
+/// The folders built into the loaders of Debian's, Fedora's and Alpine's families.
+fn default_folders(architecture: &str) -> Vec<String> {
+    let triplet = match architecture {
+        "amd64" => "x86_64-linux-gnu",
+        "arm64" => "aarch64-linux-gnu",
+        "riscv64" => "riscv64-linux-gnu",
+        "s390x" => "s390x-linux-gnu",
+        _ => "powerpc64le-linux-gnu",
+    };
+    [
+        format!("/lib/{triplet}"),
+        format!("/usr/lib/{triplet}"),
+        "/lib64".to_owned(),
+        "/usr/lib64".to_owned(),
+        "/lib".to_owned(),
+        "/usr/lib".to_owned(),
+        "/usr/local/lib".to_owned(),
+    ]
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_program_is_complete_here() {
+        let program = std::env::current_exe().unwrap();
+        let elf = Elf::read(&program).unwrap();
+        assert!(elf.newest_glibc().is_some_and(|it| it.starts_with("GLIBC_2.")) || elf.is_musl());
+        let found = closure(&elf, program.to_str().unwrap(), &Root::new("/")).unwrap();
+        assert_eq!(found.missing, []);
+        assert!(found.libraries.contains_key("libc.so.6"), "{found:?}");
+    }
+
+    #[test]
+    fn an_empty_root_lacks_everything_and_links_stay_inside() {
+        let root = tempfile::tempdir().unwrap();
+        let program = std::env::current_exe().unwrap();
+        let elf = Elf::read(&program).unwrap();
+        let found = closure(&elf, "/flow", &Root::new(root.path())).unwrap();
+        assert!(
+            found
+                .missing
+                .iter()
+                .any(|it| it.library == "libc.so.6" && it.needed_by == "flow")
+        );
+        std::os::unix::fs::symlink("/../../../../etc", root.path().join("out")).unwrap();
+        assert_eq!(Root::new(root.path()).locate("/out/passwd"), None);
+    }
+}

@@ -1,0 +1,369 @@
+//! Layers, deterministic to the byte: the same entries give the same digest, whatever the order they were added
+//! in, the folder they came from, its times and the umask.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::advice::Advise;
+use crate::gzip::GzipWriter;
+use crate::layout::{Layout, LayoutError};
+use crate::oci::{Descriptor, HashingWriter, Layer, Source, media_type};
+
+/// What an entry of a layer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A folder.
+    Folder,
+    /// A file with these bytes.
+    Bytes(Vec<u8>),
+    /// A file with the bytes of one on this machine.
+    Host(PathBuf),
+    /// A symbolic link to this path.
+    Link(String),
+}
+
+/// One entry of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub content: Content,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner, and group of the same number.
+    pub owner: u32,
+}
+
+/// Why a layer could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayerError {
+    /// A file or folder to copy.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Its path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that grew or shrank meanwhile.
+    #[error("{} changed while it was read", .0.display())]
+    Changed(PathBuf),
+    /// A socket, device or pipe.
+    #[error("{} is neither file, folder nor symbolic link", .0.display())]
+    Special(PathBuf),
+    /// A path that is not UTF-8.
+    #[error("{} is not UTF-8", .0.display())]
+    NotText(PathBuf),
+    /// The layout the layer is written to.
+    #[error("cannot write a layer")]
+    Write(#[source] io::Error),
+    /// The same, from the layout's own code.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl Advise for LayerError {
+    fn advice(&self) -> Option<String> {
+        match self {
+            LayerError::Read { .. } => {
+                Some("check that the file exists and is readable, or remove it from `files`".into())
+            }
+            LayerError::Changed(_) => Some("run the command again when nothing writes to it".into()),
+            LayerError::Special(_) => Some("declare the files you need one by one".into()),
+            LayerError::NotText(_) => Some("rename it".into()),
+            LayerError::Write(_) => None,
+            LayerError::Layout(error) => error.advice(),
+        }
+    }
+}
+
+/// The entries of a layer, by path relative to the root, without a leading `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LayerBuilder {
+    entries: BTreeMap<String, Entry>,
+}
+
+impl LayerBuilder {
+    /// A layer with nothing in it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entries, by path relative to the root.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// Adds an entry at an absolute path; a later one at the same path replaces the earlier. Folders above it are
+    /// added with mode 0755 and owner root where nothing else said so.
+    pub fn add(&mut self, path: &str, entry: Entry) {
+        let path = path.trim_matches('/');
+        if path.is_empty() {
+            return;
+        }
+        for (index, _) in path.match_indices('/') {
+            self.entries.entry(path[..index].to_owned()).or_insert(Entry {
+                content: Content::Folder,
+                mode: 0o755,
+                owner: 0,
+            });
+        }
+        self.entries.insert(path.to_owned(), entry);
+    }
+
+    /// Adds a folder.
+    pub fn folder(&mut self, path: &str, mode: u32, owner: u32) {
+        self.add(
+            path,
+            Entry {
+                content: Content::Folder,
+                mode,
+                owner,
+            },
+        );
+    }
+
+    /// Adds a file of root's with these bytes.
+    pub fn bytes(&mut self, path: &str, bytes: impl Into<Vec<u8>>, mode: u32) {
+        self.add(
+            path,
+            Entry {
+                content: Content::Bytes(bytes.into()),
+                mode,
+                owner: 0,
+            },
+        );
+    }
+
+    /// Adds a file, folder or link of this machine. Modes are 0755 for folders and for files that their owner may
+    /// execute, else 0644; links inside a folder stay links.
+    ///
+    /// # Errors
+    /// What cannot be read, or is no file, folder or link.
+    pub fn host(&mut self, destination: &str, source: &Path) -> Result<(), LayerError> {
+        let metadata = fs::metadata(source).map_err(|error| read_error(source, error))?;
+        self.host_entry(destination.trim_end_matches('/'), source, &metadata)
+    }
+
+    fn host_entry(
+        &mut self,
+        destination: &str,
+        source: &Path,
+        metadata: &fs::Metadata,
+    ) -> Result<(), LayerError> {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.is_dir() {
+            self.folder(destination, 0o755, 0);
+            for entry in fs::read_dir(source).map_err(|error| read_error(source, error))? {
+                let path = entry.map_err(|error| read_error(source, error))?.path();
+                let name = path.file_name().and_then(|it| it.to_str());
+                let name = name.ok_or_else(|| LayerError::NotText(path.clone()))?.to_owned();
+                let metadata = fs::symlink_metadata(&path).map_err(|error| read_error(&path, error))?;
+                self.host_entry(&format!("{destination}/{name}"), &path, &metadata)?;
+            }
+        } else if metadata.is_symlink() {
+            let target = fs::read_link(source).map_err(|error| read_error(source, error))?;
+            let target = target
+                .to_str()
+                .ok_or_else(|| LayerError::NotText(source.to_owned()))?;
+            self.add(
+                destination,
+                Entry {
+                    content: Content::Link(target.to_owned()),
+                    mode: 0o777,
+                    owner: 0,
+                },
+            );
+        } else if metadata.is_file() {
+            let mode = if metadata.permissions().mode() & 0o100 == 0 {
+                0o644
+            } else {
+                0o755
+            };
+            self.add(
+                destination,
+                Entry {
+                    content: Content::Host(source.to_owned()),
+                    mode,
+                    owner: 0,
+                },
+            );
+        } else {
+            return Err(LayerError::Special(source.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Writes the layer into a layout, streaming: tar, hashed, compressed, hashed, renamed to its digest.
+    ///
+    /// `time` is the modification time of every entry, in seconds since 1970.
+    ///
+    /// # Errors
+    /// A source that cannot be read or changed meanwhile; a layout that cannot be written.
+    pub fn write(&self, layout: &Layout, time: u64) -> Result<Layer, LayerError> {
+        let blob = layout.blob_writer()?;
+        let tar = HashingWriter::new(GzipWriter::new(HashingWriter::new(blob)));
+        let (gzip, diff_id, _) = self.write_tar(tar, time)?.finish();
+        let (blob, digest, size) = gzip.finish().map_err(LayerError::Write)?.finish();
+        let path = blob.keep(&digest)?;
+        let blob = Descriptor::new(media_type::LAYER_GZIP, digest, size);
+        Ok(Layer {
+            blob,
+            diff_id,
+            source: Source::File(path),
+        })
+    }
+
+    /// Writes the layer as a plain tar archive.
+    ///
+    /// # Errors
+    /// As [`LayerBuilder::write`].
+    pub fn write_tar<W: Write>(&self, out: W, time: u64) -> Result<W, LayerError> {
+        let mut archive = tar::Builder::new(out);
+        for (path, entry) in &self.entries {
+            let mut header = tar::Header::new_ustar();
+            header.set_mtime(time);
+            header.set_mode(entry.mode);
+            header.set_uid(u64::from(entry.owner));
+            header.set_gid(u64::from(entry.owner));
+            match &entry.content {
+                Content::Folder => {
+                    header.set_entry_type(tar::EntryType::Directory);
+                    header.set_size(0);
+                    archive
+                        .append_data(&mut header, format!("{path}/"), io::empty())
+                        .map_err(LayerError::Write)?;
+                }
+                Content::Bytes(bytes) => {
+                    header.set_size(bytes.len() as u64);
+                    archive
+                        .append_data(&mut header, path, &bytes[..])
+                        .map_err(LayerError::Write)?;
+                }
+                Content::Link(target) => {
+                    header.set_entry_type(tar::EntryType::Symlink);
+                    header.set_size(0);
+                    archive
+                        .append_link(&mut header, path, target)
+                        .map_err(LayerError::Write)?;
+                }
+                Content::Host(source) => {
+                    let file = File::open(source).map_err(|error| read_error(source, error))?;
+                    let size = file.metadata().map_err(|error| read_error(source, error))?.len();
+                    header.set_size(size);
+                    let mut exact = Exactly {
+                        file,
+                        left: size,
+                        changed: false,
+                    };
+                    let written = archive.append_data(&mut header, path, &mut exact);
+                    if exact.changed || exact.grew() {
+                        return Err(LayerError::Changed(source.clone()));
+                    }
+                    written.map_err(LayerError::Write)?;
+                }
+            }
+        }
+        archive.into_inner().map_err(LayerError::Write)
+    }
+}
+
+fn read_error(path: &Path, source: io::Error) -> LayerError {
+    LayerError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A file that must have the size its header says: a tar archive cannot be mended afterwards.
+struct Exactly {
+    file: File,
+    left: u64,
+    changed: bool,
+}
+
+impl Exactly {
+    fn grew(&mut self) -> bool {
+        self.left == 0 && !matches!(self.file.read(&mut [0]), Ok(0))
+    }
+}
+
+impl Read for Exactly {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut buffer[..wanted])?;
+        if read == 0 && self.left > 0 && !buffer.is_empty() {
+            self.changed = true;
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn tree(folder: &Path, mode: u32, reverse: bool) {
+        let mut names = ["b.txt", "a.sh", "sub/deep.txt"];
+        if reverse {
+            names.reverse();
+        }
+        for name in names {
+            let path = folder.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, name).unwrap();
+            let executable = if name == "a.sh" { 0o100 } else { 0 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode | executable)).unwrap();
+        }
+        std::os::unix::fs::symlink("b.txt", folder.join("link")).unwrap();
+    }
+
+    #[test]
+    fn same_content_in_other_folders_times_and_modes_is_the_same_layer() {
+        let mut layers = Vec::new();
+        for (mode, reverse) in [(0o644, false), (0o600, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            tree(&folder.path().join("in"), mode, reverse);
+            let layout = Layout::open(folder.path().join("out")).unwrap();
+            let mut builder = LayerBuilder::new();
+            builder.host("/data", &folder.path().join("in")).unwrap();
+            builder.bytes("/etc/x", "y", 0o644);
+            layers.push(builder.write(&layout, 0).unwrap());
+        }
+        assert_eq!(layers[0].blob, layers[1].blob);
+        assert_eq!(layers[0].diff_id, layers[1].diff_id);
+    }
+
+    #[test]
+    fn content_and_mode_change_the_digest() {
+        let layout = tempfile::tempdir().unwrap();
+        let layout = Layout::open(layout.path()).unwrap();
+        let layer = |bytes: &str, mode| {
+            let mut builder = LayerBuilder::new();
+            builder.bytes("/x", bytes, mode);
+            builder.write(&layout, 0).unwrap().blob.digest
+        };
+        assert_ne!(layer("a", 0o644), layer("b", 0o644));
+        assert_ne!(layer("a", 0o644), layer("a", 0o755));
+    }
+
+    #[test]
+    fn a_socket_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+        let error = LayerBuilder::new().host("/x", folder.path()).unwrap_err();
+        assert!(matches!(error, LayerError::Special(_)), "{error}");
+    }
+}
