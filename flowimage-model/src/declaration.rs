@@ -177,7 +177,7 @@ impl Declaration {
 
 /// Whether an extra command only changes the image's configuration, which needs no engine.
 pub(crate) fn only_configures(command: &str) -> bool {
-    const CONFIGURING: [&str; 6] = ["ENV", "LABEL", "EXPOSE", "WORKDIR", "STOPSIGNAL", "VOLUME"];
+    const CONFIGURING: [&str; 3] = ["EXPOSE", "STOPSIGNAL", "WORKDIR"];
     let word = command.split_whitespace().next().unwrap_or_default();
     CONFIGURING
         .iter()

@@ -3,12 +3,16 @@
 //! One module per stage, in the order the data flows.
 
 pub mod advice;
+pub mod catalog;
 pub mod elf;
 pub mod flow;
 pub mod gzip;
 pub mod layer;
 pub mod layout;
 pub mod oci;
+pub mod sandbox;
+pub mod scratch;
+pub mod unpack;
 
 pub use advice::Advise;
 #[doc(hidden)]

@@ -1,0 +1,269 @@
+//! `flowimage.lock`: what is registered of each flow, by target. Written whole or not at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::advice::Advise;
+use crate::oci::Digest;
+
+/// The version of the file's form that this flowimage reads and writes.
+const VERSION: u32 = 1;
+
+/// One registration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The image's digest: that of its manifest.
+    pub digest: Digest,
+    /// The digest of its configuration.
+    pub image_id: Digest,
+    /// What was registered beside the image: the hash of the declaration.
+    pub declaration: String,
+    /// Fields of newer versions, kept as they are.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, toml::Value>,
+}
+
+/// The file's content.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    /// By flow, then by target.
+    #[serde(default)]
+    flow: BTreeMap<String, BTreeMap<String, Registration>>,
+    #[serde(flatten)]
+    other: BTreeMap<String, toml::Value>,
+}
+
+/// Why the catalog could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The file.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// No catalog of this version.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Form {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Advise for CatalogError {
+    fn advice(&self) -> Option<String> {
+        match self {
+            CatalogError::File { doing: "write", .. } => Some(
+                "nothing was registered; make the file and its folder writable and run the command again"
+                    .into(),
+            ),
+            CatalogError::File { .. } => None,
+            CatalogError::Form { .. } => Some(
+                "restore it from version control, or delete it: the flows are then registered anew".into(),
+            ),
+        }
+    }
+}
+
+/// The catalog of a project.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    path: PathBuf,
+}
+
+impl Catalog {
+    /// The catalog in a project's folder.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            path: folder.join("flowimage.lock"),
+        }
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is registered of a flow at a target.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn get(&self, flow: &str, target: &str) -> Result<Option<Registration>, CatalogError> {
+        Ok(self
+            .read()?
+            .flow
+            .remove(flow)
+            .and_then(|mut targets| targets.remove(target)))
+    }
+
+    /// Everything registered, by flow, then by target.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn all(&self) -> Result<BTreeMap<String, BTreeMap<String, Registration>>, CatalogError> {
+        Ok(self.read()?.flow)
+    }
+
+    /// Whether the file could be written now; asked before work that would be lost.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_writable(&self) -> Result<(), CatalogError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        self.read()?;
+        tempfile::tempfile_in(folder).map_err(|error| self.failed("write", error))?;
+        Ok(())
+    }
+
+    /// Puts a registration in its place. Others, of this or another process, are kept.
+    ///
+    /// # Errors
+    /// The file cannot be read or written; it is then as it was.
+    pub fn put(&self, flow: &str, target: &str, registration: Registration) -> Result<(), CatalogError> {
+        let _lock = self.lock()?;
+        let mut content = self.read()?;
+        content
+            .flow
+            .entry(flow.to_owned())
+            .or_default()
+            .insert(target.to_owned(), registration);
+        let text = toml::to_string(&content).map_err(|error| CatalogError::Form {
+            path: self.path.clone(),
+            reason: error.to_string(),
+        })?;
+        let text = format!("# Written by flowimage. Keep it in version control.\n{text}");
+        let write = || {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            let mut file = tempfile::Builder::new()
+                .prefix(".flowimage.lock-")
+                .tempfile_in(folder)?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_data()?;
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file()
+                .set_permissions(fs::Permissions::from_mode(0o644))?;
+            file.persist(&self.path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().map_err(|error| self.failed("write", error))
+    }
+
+    fn read(&self) -> Result<Content, CatalogError> {
+        let text = match fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Content {
+                    version: VERSION,
+                    flow: BTreeMap::new(),
+                    other: BTreeMap::new(),
+                });
+            }
+            Err(error) => return Err(self.failed("read", error)),
+        };
+        let refused = |reason: String| CatalogError::Form {
+            path: self.path.clone(),
+            reason,
+        };
+        let table: toml::Table = toml::from_str(&text).map_err(|error| refused(error.to_string()))?;
+        match table.get("version").and_then(toml::Value::as_integer) {
+            Some(version) if version == i64::from(VERSION) => {}
+            Some(version) => {
+                return Err(refused(format!(
+                    "it has version {version}, this flowimage knows version {VERSION}"
+                )));
+            }
+            None => return Err(refused("it names no version".to_owned())),
+        }
+        toml::from_str(&text).map_err(|error| refused(error.to_string()))
+    }
+
+    fn lock(&self) -> Result<File, CatalogError> {
+        // Beside the catalog, not the catalog itself: that is replaced.
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let lock = || {
+            let file = File::open(folder)?;
+            file.lock()?;
+            Ok(file)
+        };
+        lock().map_err(|error| self.failed("write", error))
+    }
+
+    fn failed(&self, doing: &'static str, source: io::Error) -> CatalogError {
+        CatalogError::File {
+            doing,
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::sha256;
+
+    fn registration(text: &str) -> Registration {
+        Registration {
+            digest: sha256(text.as_bytes()),
+            image_id: sha256(b"id"),
+            declaration: "d".to_owned(),
+            other: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn targets_do_not_overwrite_each_other_and_unknown_fields_survive() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::in_folder(folder.path());
+        catalog.put("a", "one", registration("1")).unwrap();
+        catalog.put("a", "two", registration("2")).unwrap();
+        let text = fs::read_to_string(catalog.path()).unwrap();
+        fs::write(catalog.path(), text.replace("image_id", "newer = 7\nimage_id")).unwrap();
+        catalog.put("b", "one", registration("3")).unwrap();
+        assert_eq!(catalog.get("a", "one").unwrap().unwrap().digest, sha256(b"1"));
+        assert_eq!(
+            catalog.get("a", "two").unwrap().unwrap().other["newer"],
+            toml::Value::Integer(7)
+        );
+        assert_eq!(catalog.get("c", "one").unwrap(), None);
+    }
+
+    #[test]
+    fn processes_at_the_same_time_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let catalog = Catalog::in_folder(folder.path());
+                scope.spawn(move || {
+                    catalog
+                        .put(&format!("flow-{number}"), "t", registration("x"))
+                        .unwrap()
+                });
+            }
+        });
+        assert_eq!(Catalog::in_folder(folder.path()).all().unwrap().len(), 8);
+    }
+
+    #[test]
+    fn another_version_is_refused_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::in_folder(folder.path());
+        fs::write(catalog.path(), "version = 9\n").unwrap();
+        let error = catalog.put("a", "t", registration("1")).unwrap_err();
+        assert!(error.to_string().contains("version 9"), "{error}");
+        assert_eq!(fs::read_to_string(catalog.path()).unwrap(), "version = 9\n");
+    }
+}
