@@ -207,3 +207,12 @@ pub fn flows() -> Result<Vec<FlowUnit>, String> {
     }
     Ok(flows)
 }
+
+impl FlowUnit {
+    /// The hash of the declaration, the same for every spelling of it.
+    pub fn declaration_hash(&self) -> crate::oci::Digest {
+        let mut text = serde_json::to_vec(&self.declaration).unwrap_or_default();
+        text.extend(self.rendered.text.as_bytes());
+        crate::oci::sha256(&text)
+    }
+}

@@ -3,13 +3,17 @@
 //! One module per stage, in the order the data flows.
 
 pub mod advice;
+pub mod assemble;
 pub mod catalog;
 pub mod elf;
+pub mod failure;
 pub mod flow;
 pub mod gzip;
 pub mod layer;
+pub mod layer_cache;
 pub mod layout;
 pub mod oci;
+pub mod project;
 pub mod sandbox;
 pub mod scratch;
 pub mod unpack;

@@ -1,0 +1,101 @@
+//! Where the project lies on this machine: the folder of each flow's crate, of the catalog, of build products.
+//!
+//! None of it is in the program's bytes, which would otherwise differ from folder to folder. It is found from
+//! where cargo says it runs, where the program lies and where the command was given.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::flow::FlowEntry;
+
+/// The project of the running program.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Root of the workspace: the catalog's folder.
+    pub root: PathBuf,
+    /// `target/flowimage` or its like: caches and the layout.
+    pub products: PathBuf,
+}
+
+/// A crate that cannot be found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot find the folder of package `{package}`, which declares the flow `{flow}`")]
+pub struct CrateNotFound {
+    /// The package.
+    pub package: String,
+    /// The flow.
+    pub flow: String,
+}
+
+impl crate::Advise for CrateNotFound {
+    fn advice(&self) -> Option<String> {
+        Some("run the command with `cargo run`, or from inside the project's folder".into())
+    }
+}
+
+impl Project {
+    /// The project that a flow's crate belongs to.
+    ///
+    /// # Errors
+    /// The crate's folder cannot be found.
+    pub fn of(entry: &FlowEntry) -> Result<Self, CrateNotFound> {
+        let folder = crate_folder(entry)?;
+        let depth = Path::new(entry.crate_folder).components().count();
+        let inside = !Path::new(entry.crate_folder).is_absolute();
+        let root = folder
+            .ancestors()
+            .nth(if inside { depth } else { 0 })
+            .unwrap_or(&folder)
+            .to_owned();
+        let program = env::current_exe().unwrap_or_default();
+        let target = program
+            .ancestors()
+            .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+            .map_or_else(|| root.join("target"), Path::to_owned);
+        Ok(Self {
+            root,
+            products: target.join("flowimage"),
+        })
+    }
+
+    /// The layout that images are kept in.
+    pub fn layout(&self) -> PathBuf {
+        self.products.join("images")
+    }
+}
+
+/// The folder of the crate that declares a flow.
+///
+/// # Errors
+/// No folder holds a `Cargo.toml` of that package.
+pub fn crate_folder(entry: &FlowEntry) -> Result<PathBuf, CrateNotFound> {
+    let of_cargo = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let program = env::current_exe().ok();
+    let here = env::current_dir().ok();
+    let relative = Path::new(entry.crate_folder);
+    [of_cargo, here, program]
+        .iter()
+        .flatten()
+        .flat_map(|start| start.ancestors())
+        .map(|folder| folder.join(relative))
+        .find(|folder| is_package(folder, entry.package))
+        .ok_or_else(|| CrateNotFound {
+            package: entry.package.to_owned(),
+            flow: entry.name.to_owned(),
+        })
+}
+
+fn is_package(folder: &Path, package: &str) -> bool {
+    let Ok(text) = fs::read_to_string(folder.join("Cargo.toml")) else {
+        return false;
+    };
+    let Ok(manifest) = toml::from_str::<toml::Table>(&text) else {
+        return false;
+    };
+    manifest
+        .get("package")
+        .and_then(|it| it.get("name"))
+        .and_then(toml::Value::as_str)
+        == Some(package)
+}
