@@ -25,3 +25,11 @@ pub mod __private {
         flowimage_macros::__key_documentation!();
     }
 }
+
+/// The command line of a program with flows: `fn main() -> ExitCode { flowimage::main() }`.
+///
+/// Exit status: 0 all flows done, 1 a flow failed, 2 wrong usage or no flows in the program.
+pub fn main() -> std::process::ExitCode {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    flowimage_runtime::cli::main(std::env::args_os(), &mut out, &mut err).into()
+}

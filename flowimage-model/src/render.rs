@@ -242,6 +242,9 @@ fn flow(declaration: &Declaration, text: &mut String) {
     }
     text.push_str(&format!("COPY {STAGED}/flow {binary}\n"));
     if *declaration.base_image.base() == Base::Scratch && declaration.user.is_none() {
+        text.push_str(&format!(
+            "COPY --chown={DEFAULT_USER} {STAGED}/home/ /home/flow/\n"
+        ));
         text.push_str("WORKDIR /home/flow\n");
     }
     match (&declaration.user, &declaration.dockerfile) {

@@ -95,7 +95,8 @@ pub fn assemble(
         }
     };
     if *declaration.base_image.base() == Base::Scratch && !foundation.complete {
-        let root = scratch::root(&binary.path, &binary.elf).map_err(at(Stage::Build))?;
+        let root = scratch::root(&binary.path, &binary.elf, &shipped_programs(declaration, folder))
+            .map_err(at(Stage::Build))?;
         let inputs = inputs("libraries", &root).map_err(at(Stage::Build))?;
         add(
             "libraries",
@@ -141,6 +142,16 @@ pub fn files(declaration: &Declaration, folder: &Path) -> Result<LayerBuilder, L
         layer.host(file.destination.as_str(), &folder.join(&file.source))?;
     }
     Ok(layer)
+}
+
+/// Declared files that may be programs, whose libraries must be in the image too.
+pub fn shipped_programs(declaration: &Declaration, folder: &Path) -> Vec<PathBuf> {
+    declaration
+        .files
+        .iter()
+        .filter(|file| !file.folder)
+        .map(|file| folder.join(&file.source))
+        .collect()
 }
 
 /// The flow binary alone: the one layer that a change of the code changes, and one for all flows of a binary.

@@ -74,7 +74,8 @@ impl<W: Write> GzipWriter<W> {
 }
 
 fn member(chunk: &[u8]) -> io::Result<Vec<u8>> {
-    let mut compressor = Compressor::new(CompressionLvl::fastest());
+    // `CompressionLvl::fastest()` is 0, which only stores.
+    let mut compressor = Compressor::new(CompressionLvl::new(1).map_err(|_| io::Error::other("no level 1"))?);
     let mut out = vec![0; compressor.gzip_compress_bound(chunk.len())];
     let length = compressor
         .gzip_compress(chunk, &mut out)
@@ -103,6 +104,15 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+
+    #[test]
+    fn text_becomes_smaller() {
+        let mut writer = GzipWriter::new(Vec::new());
+        writer
+            .write_all(&b"the same words again and again ".repeat(1000))
+            .unwrap();
+        assert!(writer.finish().unwrap().len() < 1000);
+    }
 
     #[test]
     fn many_members_are_one_stream_whatever_the_writes() {

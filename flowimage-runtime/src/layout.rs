@@ -298,7 +298,7 @@ impl Layout {
                     .ok()
                     .and_then(|it| it.elapsed().ok())
                     .is_none_or(|age| age < hour);
-                if !known && !(keeps_fresh && fresh) && fs::remove_file(entry.path()).is_ok() {
+                if !(known || keeps_fresh && fresh) && fs::remove_file(entry.path()).is_ok() {
                     freed += metadata.len();
                 }
             }

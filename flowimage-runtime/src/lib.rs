@@ -5,6 +5,9 @@
 pub mod advice;
 pub mod assemble;
 pub mod catalog;
+pub mod check;
+pub mod cli;
+pub mod context;
 pub mod elf;
 pub mod failure;
 pub mod flow;
@@ -13,9 +16,11 @@ pub mod layer;
 pub mod layer_cache;
 pub mod layout;
 pub mod oci;
+pub mod pipeline;
 pub mod project;
 pub mod sandbox;
 pub mod scratch;
+pub mod target;
 pub mod unpack;
 
 pub use advice::Advise;

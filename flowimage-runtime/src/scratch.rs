@@ -1,9 +1,10 @@
 //! What an empty image needs so that a program can live in it: its loader and libraries, certificates, an account
 //! with a home, `/tmp`.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use crate::elf::{Closure, Elf, ElfError, Missing, Root, closure};
+use crate::elf::{Elf, ElfError, Missing, Root, closure};
 use crate::layer::{LayerBuilder, LayerError};
 
 /// The number of the user that flows run as by default, and of its group.
@@ -43,16 +44,24 @@ impl crate::Advise for ScratchError {
     }
 }
 
-/// The root of an image that holds this program and nothing else. The program itself is a layer of its own, so
+/// The root of an image that holds these programs and nothing else: the flow binary, and those it ships. The program itself is a layer of its own, so
 /// that a changed one re-sends nothing else.
 ///
 /// # Errors
 /// The program or a library cannot be read, or a library is missing here.
-pub fn root(program: &Path, elf: &Elf) -> Result<LayerBuilder, ScratchError> {
-    let Closure { libraries, missing } = closure(elf, &program.to_string_lossy(), &Root::new("/"))?;
-    if let Some(missing) = missing.into_iter().next() {
-        return Err(ScratchError::Missing(missing));
+pub fn root(program: &Path, elf: &Elf, shipped: &[PathBuf]) -> Result<LayerBuilder, ScratchError> {
+    let mut libraries = BTreeMap::new();
+    let shipped = shipped
+        .iter()
+        .filter_map(|path| Some((path.as_path(), Elf::read(path).ok()?)));
+    for (program, elf) in std::iter::once((program, elf.clone())).chain(shipped) {
+        let found = closure(&elf, &program.to_string_lossy(), &Root::new("/"))?;
+        if let Some(missing) = found.missing.into_iter().next() {
+            return Err(ScratchError::Missing(missing));
+        }
+        libraries.extend(found.libraries);
     }
+
     let mut root = LayerBuilder::new();
     for library in libraries.values() {
         root.host(&library.path, &library.file)?;

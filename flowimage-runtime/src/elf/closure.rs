@@ -118,8 +118,15 @@ pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfErro
     };
     let name = program.rsplit('/').next().unwrap_or(program).to_owned();
     let loader = interpreter.rsplit('/').next().unwrap_or(interpreter).to_owned();
+    let mut provided: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut asked = BTreeSet::new();
     match root.locate(interpreter) {
         Some(file) => {
+            // The C library names it too; it is the one that is loaded already, not another found by search.
+            if let Ok(read) = Elf::read(&file) {
+                provided.insert(loader.clone(), read.provides);
+            }
+            asked.insert(loader.clone());
             closure.libraries.insert(
                 loader,
                 Library {
@@ -136,9 +143,7 @@ pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfErro
     }
     let configured = configured_folders(root);
     let defaults = default_folders(&elf.architecture);
-    let mut provided: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut wanted_versions: Vec<(String, String, Vec<String>)> = Vec::new();
-    let mut asked = BTreeSet::new();
     let mut queue = VecDeque::from([(name, program.to_owned(), elf.clone())]);
     while let Some((name, path, elf)) = queue.pop_front() {
         let origin = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
@@ -262,6 +267,15 @@ mod tests {
         let found = closure(&elf, program.to_str().unwrap(), &Root::new("/")).unwrap();
         assert_eq!(found.missing, []);
         assert!(found.libraries.contains_key("libc.so.6"), "{found:?}");
+        // The kernel looks for the loader at this very path.
+        let interpreter = elf.interpreter.unwrap();
+        assert!(
+            found
+                .libraries
+                .values()
+                .any(|library| library.path == interpreter),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! What people and machines are told of each flow.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::check::{Check, Status};
+use crate::flow::FlowUnit;
+use crate::pipeline::{Done, Stopped};
+
+/// How outcomes are told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    json: bool,
+    quiet: bool,
+}
+
+impl Report {
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    pub(super) fn done(self, unit: &FlowUnit, done: &Done, out: &mut dyn Write, err: &mut dyn Write) {
+        if self.json {
+            let line = json!({
+                "flow": unit.entry.name,
+                "status": done.status,
+                "image": done.image,
+                "digest": done.digest,
+                "image_id": done.image_id,
+                "checks": done.checks,
+            });
+            let _ = writeln!(out, "{line}");
+        } else if !self.quiet {
+            let _ = writeln!(
+                err,
+                "{:<10}  {:<24}  {}",
+                done.status, unit.entry.name, done.digest
+            );
+            checks(&done.checks, err);
+        }
+    }
+
+    pub(super) fn failed(self, unit: &FlowUnit, stopped: &Stopped, out: &mut dyn Write, err: &mut dyn Write) {
+        let failure = &stopped.failure;
+        if self.json {
+            let line = json!({
+                "flow": unit.entry.name,
+                "status": "failed",
+                "image": null,
+                "digest": null,
+                "image_id": null,
+                "checks": stopped.checks,
+                "error": {
+                    "stage": failure.stage.word(),
+                    "message": failure.message,
+                    "advice": failure.advice,
+                },
+            });
+            let _ = writeln!(out, "{line}");
+            return;
+        }
+        let _ = writeln!(
+            err,
+            "{:<10}  {:<24}  {}",
+            "failed",
+            unit.entry.name,
+            failure.stage.word()
+        );
+        checks(&stopped.checks, err);
+        let _ = writeln!(err, "  error: {}", failure.message);
+        if let Some(advice) = &failure.advice {
+            let _ = writeln!(err, "  advice: {advice}");
+        }
+    }
+}
+
+fn checks(checks: &[Check], err: &mut dyn Write) {
+    for check in checks {
+        let word = match check.status {
+            Status::Pass => "pass",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+            Status::Skip => "skip",
+        };
+        let _ = writeln!(err, "  {word}  {:<24}  {}", check.name, check.detail);
+        if !check.advice.is_empty() {
+            let _ = writeln!(err, "        {}", check.advice);
+        }
+    }
+}
