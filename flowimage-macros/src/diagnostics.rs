@@ -6,7 +6,13 @@ use quote::{format_ident, quote_spanned};
 
 /// Compile errors for the mistakes, warnings for the doubts.
 pub(crate) fn tokens(findings: &Findings<Span>) -> TokenStream {
-    let mut tokens: TokenStream = findings.mistakes.iter().map(error).collect();
+    let mut mistakes: Vec<_> = findings.mistakes.iter().collect();
+    // In the order of the source, whatever the order in which the keys were read.
+    mistakes.sort_by_key(|mistake| {
+        let place = mistake.place.unwrap();
+        (place.line(), place.column())
+    });
+    let mut tokens: TokenStream = mistakes.into_iter().map(error).collect();
     tokens.extend(findings.doubts.iter().enumerate().map(warning));
     tokens
 }

@@ -262,15 +262,13 @@ fn did_you_mean(name: &str) -> String {
 fn prefect_word(word: &str) -> Option<String> {
     let now = match word {
         "base_url" | "tls_config" => {
-            "the engine is chosen by `--engine`, `DOCKER_HOST` or `[engine]` in flowimage.toml"
+            "the engine is chosen by `--engine` or `DOCKER_HOST`"
         }
-        "build_kwargs" => "see `build_args`, `secrets` and `platform`",
-        "prefect_directory" => "it is `flow_directory` here",
+        "prefect_directory" => "the flow binary lies in `/opt/flow`",
         "prefect_version" => "no Prefect is installed into the image: the flow binary is all it needs",
-        "path" | "stored_as_script" => "the flow is compiled: for a script see `exec` and `files`",
+        "path" | "stored_as_script" => "the flow is compiled; scripts that it calls are copied with `files`",
         "env" | "environment" => "it is `env_vars` here",
         "apt" | "apt_packages" | "system_packages" | "packages" => "it is `system_dependencies` here",
-        "pip" | "requirements" | "python_packages" => "it is `python_dependencies` here",
         _ => return None,
     };
     Some(now.to_owned())

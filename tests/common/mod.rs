@@ -1,0 +1,87 @@
+//! A project of its own for a test: the example's sources and program, in a folder that goes away.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+pub struct Project {
+    folder: tempfile::TempDir,
+}
+
+impl Project {
+    /// Copies what the example declares, and the example itself, so that nothing of the checkout is written.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for file in [
+            "Cargo.toml",
+            "examples/data/airlines.csv",
+            "examples/data/flights.csv",
+            "examples/data/weather.csv",
+            "examples/data/README.md",
+            "examples/config/airports.toml",
+        ] {
+            let target = folder.path().join(file);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(root.join(file), target).unwrap();
+        }
+        fs::create_dir(folder.path().join("target")).unwrap();
+        fs::write(folder.path().join("target/CACHEDIR.TAG"), "").unwrap();
+        // A link: a copy that another test's child still holds open for writing could not be run.
+        fs::hard_link(example("register"), folder.path().join("target/register")).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the example's program in the project, with no engine in reach.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path("target/register"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("DOCKER_HOST", "unix:///nonexistent")
+            .env_remove("CARGO_MANIFEST_DIR")
+            .env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    /// The JSON lines of a command, by flow, and its exit status.
+    pub fn json(&self, arguments: &[&str]) -> (Vec<Value>, i32) {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let lines = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        (lines, output.status.code().unwrap())
+    }
+}
+
+/// An example's program, built by cargo with the tests.
+pub fn example(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples")
+        .join(name)
+}
+
+/// Digests by flow.
+pub fn digests(lines: &[Value]) -> Vec<String> {
+    lines
+        .iter()
+        .map(|line| format!("{} {}", line["flow"], line["digest"]))
+        .collect()
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# Registries on 127.0.0.1: one open to all, one that wants a password. Sourced; needs common.sh.
+
+# Every character that has broken somebody's encoding: `:` splits user and password, `?>~` and bytes beyond ASCII
+# give the `+` and `/` that tell base64's two alphabets apart, the rest is special to shells, JSON and URLs.
+AUTH_USER="flow.user@tests"
+AUTH_PASSWORD="p:?>~ÿ/+\"\$'%41 &é"
+
+# registry_up NAME: starts the registry; its port is in $STATE/NAME.port and stays the same
+# from start to start while nobody else takes it.
+registry_up() {
+    local name=$1 port tries
+    mkdir -p "$STATE/$name"
+    for tries in 1 2 3 4 5; do
+        port=$(cat "$STATE/$name.port" 2>/dev/null) || port=
+        if [[ -z $port ]] || ((tries > 1)) || ! port_is_free "$port"; then port=$(free_port); fi
+        echo "$port" >"$STATE/$name.port"
+        write_registry_config "$name" "$port"
+        spawn "$name" docker-registry serve "$STATE/$name.yml"
+        if await 10 registry_answers "$name"; then return; fi
+        halt "$name"
+    done
+    tail -n 20 "$STATE/$name.log" >&2
+    fail "registry $name does not answer (log: $STATE/$name.log)"
+}
+
+# Listening is not enough: another process may have been quicker on this port.
+registry_answers() {
+    local status
+    running "$1" || return 1
+    status=$(http_status "$(cat "$STATE/$1.port")" /v2/) || return 1
+    [[ $1 == auth-registry && $status == 401 || $1 != auth-registry && $status == 200 ]]
+}
+
+write_registry_config() {
+    local name=$1 port=$2
+    cat >"$STATE/$name.yml" <<-YAML
+	version: 0.1
+	log:
+	  level: warn
+	storage:
+	  filesystem:
+	    rootdirectory: $STATE/$name
+	  delete:
+	    enabled: true
+	http:
+	  addr: 127.0.0.1:$port
+	YAML
+    if [[ $name == auth-registry ]]; then
+        printf %s "$AUTH_PASSWORD" | htpasswd -inB "$AUTH_USER" >"$STATE/htpasswd"
+        cat >>"$STATE/$name.yml" <<-YAML
+		auth:
+		  htpasswd:
+		    realm: flowimage tests
+		    path: $STATE/htpasswd
+		YAML
+    fi
+}

@@ -1,0 +1,8 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+enum Flow {
+    A,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[derive(FlowImage)]
+struct Flow {}
+
+fn main() {}

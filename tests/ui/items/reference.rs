@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+fn flow(text: &str) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(prefect_directory = "/x")]
+fn flow() {}
+
+fn main() {}
