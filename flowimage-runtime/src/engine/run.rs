@@ -97,7 +97,7 @@ impl Default for Limits {
 pub enum Ended {
     /// The command ended by itself (128 + signal when a signal ended it).
     Exited(i64),
-    /// The kernel ended it for its memory.
+    /// The kernel ended it for its memory. Podman 4 does not say so: there it is `Exited(137)`.
     OutOfMemory,
     /// It ran longer than [`Limits::time`] and was killed.
     TimedOut,

@@ -24,7 +24,8 @@ impl Engine {
     /// Builds an image and gives its ID; it has no name, so a build that fails leaves none behind.
     ///
     /// Shape: `context` is a tar archive, streamed and never held whole; its end-of-archive mark may be missing.
-    /// Dropping the future cancels the build at the engine and removes what the classic builder made for it.
+    /// Dropping the future cancels the build at the engine and removes what the classic builder made for it;
+    /// Podman finishes the step that runs and stops then.
     /// Errors: [`EngineError::Build`] with the failing instruction, [`EngineError::BaseNotFound`],
     /// [`EngineError::PullUnauthorized`], [`EngineError::Context`], [`EngineError::EngineDied`].
     pub async fn build(
@@ -49,7 +50,6 @@ impl Engine {
                 message = messages.next() => match message {
                     Some(Ok(message)) => {
                         output.take(message, on_event);
-                        left.containers.clone_from(&output.containers);
                         left.images.clone_from(&output.images);
                     }
                     Some(Err(error)) => break Some(error),

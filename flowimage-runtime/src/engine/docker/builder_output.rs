@@ -18,8 +18,6 @@ use crate::oci::Digest;
 pub(super) struct BuilderOutput {
     /// The last image ID said.
     pub(super) image: Option<Digest>,
-    /// Containers of the classic builder that are there now.
-    pub(super) containers: Vec<String>,
     /// Unnamed images that the classic builder made for its steps, oldest first.
     pub(super) images: Vec<String>,
     classic: Classic,
@@ -124,13 +122,8 @@ impl BuilderOutput {
 
     /// Lines in which the builder speaks of its own containers and images: `true` if this is one.
     fn housekeeping(&mut self, line: &str) -> bool {
-        if let Some(container) = line.strip_prefix(" ---> Running in ") {
-            self.containers.push(container.trim().to_owned());
-        } else if let Some(container) = line
-            .strip_prefix("Removing intermediate container ")
-            .or_else(|| line.strip_prefix(" ---> Removed intermediate container "))
-        {
-            self.containers.retain(|made| made != container.trim());
+        if line.starts_with(" ---> Running in ") || line.starts_with("Removing intermediate container ") {
+            return true;
         } else if line.starts_with(" ---> Using cache") || line.starts_with("--> Using cache ") {
             if let Some(step) = &mut self.classic.step {
                 step.cached = true;

@@ -1,10 +1,14 @@
 //! Removing what a request made, also when its future is dropped.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::query_parameters::{RemoveContainerOptions, RemoveImageOptions};
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, RemoveImageOptions};
 use ring::rand::{SecureRandom, SystemRandom};
-use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Containers and images to be removed when this is dropped.
 ///
@@ -14,6 +18,8 @@ pub(super) struct Cleanup {
     docker: Docker,
     pub(super) containers: Vec<String>,
     pub(super) images: Vec<String>,
+    /// What must have ended before anything is removed.
+    pending: Option<JoinHandle<()>>,
 }
 
 impl Cleanup {
@@ -22,7 +28,34 @@ impl Cleanup {
             docker: docker.clone(),
             containers: Vec::new(),
             images: Vec::new(),
+            pending: None,
         }
+    }
+
+    /// Makes a container that is removed with the rest, and gives the engine's warnings.
+    ///
+    /// Once asked for, the container is waited for even if nobody wants it any more: an engine does not take
+    /// the request back when its connection closes, and Podman's list of containers is broken for good when
+    /// one is removed while it is being made.
+    pub(super) async fn create(
+        &mut self,
+        name: &str,
+        container: ContainerCreateBody,
+    ) -> Result<Vec<String>, Error> {
+        let options = CreateContainerOptions {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        self.containers.push(name.to_owned());
+        let (sender, receiver) = oneshot::channel();
+        let docker = self.docker.clone();
+        self.pending = Some(tokio::spawn(async move {
+            let _ = sender.send(docker.create_container(Some(options), container).await);
+        }));
+        // The task ends without an answer only together with the runtime.
+        let created = receiver.await.unwrap_or(Err(Error::RequestTimeoutError))?;
+        self.pending = None;
+        Ok(created.warnings)
     }
 
     /// Forgets everything: it is to stay.
@@ -33,48 +66,91 @@ impl Cleanup {
 
     /// Removes everything and waits for it.
     pub(super) async fn now(mut self) {
-        let containers = std::mem::take(&mut self.containers);
-        let images = std::mem::take(&mut self.images);
-        remove(&self.docker, &containers, &images, 1).await;
+        self.take().run().await;
+    }
+
+    fn take(&mut self) -> Removal {
+        Removal {
+            docker: self.docker.clone(),
+            containers: std::mem::take(&mut self.containers),
+            images: std::mem::take(&mut self.images),
+            pending: self.pending.take(),
+        }
     }
 }
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        let containers = std::mem::take(&mut self.containers);
-        let images = std::mem::take(&mut self.images);
-        if containers.is_empty() && images.is_empty() {
+        let removal = self.take();
+        if removal.containers.is_empty() && removal.images.is_empty() {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let docker = self.docker.clone();
-            // What was asked for a moment ago may come into being after this: an engine does not take back a
-            // request whose connection closed. So not being there yet is asked again.
-            runtime.spawn(async move { remove(&docker, &containers, &images, 5).await });
+            runtime.spawn(removal.run());
         }
     }
 }
 
-async fn remove(docker: &Docker, containers: &[String], images: &[String], attempts: u32) {
-    for container in containers {
-        for attempt in 0..attempts {
-            match remove_container(docker, container).await {
-                Err(Error::DockerResponseServerError {
-                    status_code: 404 | 409 | 500,
-                    ..
-                }) => tokio::time::sleep(Duration::from_millis(200 << attempt)).await,
-                _ => break,
-            }
+/// What is left of a [`Cleanup`] to do.
+struct Removal {
+    docker: Docker,
+    containers: Vec<String>,
+    images: Vec<String>,
+    pending: Option<JoinHandle<()>>,
+}
+
+impl Removal {
+    /// How often something is tried that is still in use; the pauses double from 100 ms, 6 s in all.
+    const ATTEMPTS: u32 = 6;
+
+    async fn run(self) {
+        if let Some(pending) = self.pending {
+            let _ = pending.await;
+        }
+        for container in &self.containers {
+            again(|| remove_container(&self.docker, container)).await;
+        }
+        // The newest first: an image with children cannot go, nor can one whose container is just ending.
+        for image in self.images.iter().rev() {
+            again(|| remove_unnamed(&self.docker, image)).await;
         }
     }
-    // The newest first: an image with children cannot go.
-    for image in images.iter().rev() {
-        let options = RemoveImageOptions {
-            noprune: true,
-            ..Default::default()
-        };
-        let _ = docker.remove_image(image, Some(options), None).await;
+}
+
+/// Repeats what the engine says it cannot do now.
+async fn again<F>(mut action: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    for attempt in 0..Removal::ATTEMPTS {
+        match action().await {
+            Err(Error::DockerResponseServerError {
+                status_code: 409 | 500,
+                ..
+            }) => tokio::time::sleep(Duration::from_millis(100 << attempt)).await,
+            _ => break,
+        }
     }
+}
+
+/// Removes an image that has no name.
+///
+/// The ID was read from a builder's output, where a step can write what it likes: an image that somebody has
+/// named was not made by a step.
+async fn remove_unnamed(docker: &Docker, id: &str) -> Result<(), Error> {
+    let image = docker.inspect_image(id).await?;
+    let names = [image.repo_tags, image.repo_digests]
+        .into_iter()
+        .flatten()
+        .flatten();
+    if names.into_iter().any(|name| !name.starts_with("<none>")) {
+        return Ok(());
+    }
+    let options = RemoveImageOptions {
+        noprune: true,
+        ..Default::default()
+    };
+    docker.remove_image(id, Some(options), None).await.map(drop)
 }
 
 /// Kills the container if it runs, and removes it with its anonymous volumes.

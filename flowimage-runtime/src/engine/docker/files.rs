@@ -6,6 +6,7 @@ use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{ContainerArchiveInfoOptions, DownloadFromContainerOptions};
 
+use super::super::EngineKind;
 use super::cleanup::Cleanup;
 use super::images::checked;
 use super::run::{container_name, owned};
@@ -34,10 +35,8 @@ pub struct FileStat {
     pub path: String,
     /// Permission bits with set-user, set-group and sticky, such as `0o755`.
     pub mode: u32,
-    /// Owner.
-    pub uid: u64,
-    /// Group.
-    pub gid: u64,
+    /// Numbers of user and group; `None` from Podman, which answers with the container's user for every file.
+    pub owner: Option<(u64, u64)>,
     /// Bytes, of a regular file.
     pub size: u64,
 }
@@ -55,7 +54,6 @@ impl Engine {
         checked(image)?;
         let container = container_name();
         let mut left = Cleanup::new(&self.docker);
-        left.containers.push(container.clone());
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             // Never run, but an image without a command needs one to become a container.
@@ -64,7 +62,7 @@ impl Engine {
             network_disabled: Some(true),
             ..Default::default()
         };
-        if let Err(error) = self.create(&container, body).await {
+        if let Err(error) = self.create(&mut left, &container, body).await {
             left.now().await;
             return Err(error);
         }
@@ -179,13 +177,24 @@ impl ContainerFiles {
         let wanted = path.to_owned();
         let read = tokio::task::spawn_blocking(move || read_first(reader, wanted, limit)).await;
         let error = match read {
-            Ok(Ok(found)) => return Ok(found),
+            Ok(Ok(Some((mut stat, bytes)))) => {
+                if self.engine.info().await?.kind == EngineKind::Podman {
+                    stat.owner = None;
+                }
+                return Ok(Some((stat, bytes)));
+            }
+            Ok(Ok(None)) => return Ok(None),
             Ok(Err(error)) => error,
             Err(error) => std::io::Error::other(error),
         };
         match error.into_inner().map(|inner| inner.downcast::<Error>()) {
             Some(Ok(error)) => match *error {
                 Error::DockerResponseServerError { status_code: 404, .. } => Ok(None),
+                // Docker's words for a path below a file.
+                Error::DockerResponseServerError {
+                    status_code: 500,
+                    message,
+                } if message.ends_with("not a directory") => Ok(None),
                 error => Err(self.engine.failed(&format!("read {path} in an image"), error)),
             },
             Some(Err(inner)) => Err(EngineError::File {
@@ -239,8 +248,7 @@ fn read_first(reader: impl Read, path: String, limit: u64) -> std::io::Result<Op
         },
         path,
         mode: header.mode()? & 0o7777,
-        uid: header.uid()?,
-        gid: header.gid()?,
+        owner: Some((header.uid()?, header.gid()?)),
         size: entry.size(),
     };
     let mut bytes = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig};
-use bollard::query_parameters::{AttachContainerOptions, CreateContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::{AttachContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 
 use super::super::owner::{this_host, this_process};
@@ -25,9 +25,7 @@ impl Engine {
         let began = Instant::now();
         let name = container_name();
         let mut left = Cleanup::new(&self.docker);
-        // Named by us and noted before it is made, so that it is found even if the answer never comes.
-        left.containers.push(name.clone());
-        let warnings = match self.create(&name, container(request)).await {
+        let warnings = match self.create(&mut left, &name, container(request)).await {
             Ok(warnings) => warnings,
             Err(error) => {
                 left.now().await;
@@ -53,16 +51,13 @@ impl Engine {
     /// Makes a container that does not run yet, and gives the engine's warnings about it.
     pub(super) async fn create(
         &self,
+        left: &mut Cleanup,
         name: &str,
         container: ContainerCreateBody,
     ) -> Result<Vec<String>, EngineError> {
         let image = container.image.clone().unwrap_or_default();
-        let options = CreateContainerOptions {
-            name: Some(name.to_owned()),
-            ..Default::default()
-        };
-        match self.docker.create_container(Some(options), container).await {
-            Ok(created) => Ok(created.warnings),
+        match left.create(name, container).await {
+            Ok(warnings) => Ok(warnings),
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
                 Err(EngineError::NoImage { reference: image })
             }
@@ -85,10 +80,15 @@ impl Engine {
             ..Default::default()
         };
         // Before the start, or the first output would be lost.
-        let attached = self.docker.attach_container(name, Some(options)).await;
-        let mut output = attached
-            .map_err(|error| self.failed_during(during, "attach to a container", error))?
-            .output;
+        let mut output = match self.docker.attach_container(name, Some(options)).await {
+            Ok(attached) => attached.output,
+            // Podman prepares the container's process when it is attached to.
+            Err(Error::DockerResponseServerError {
+                status_code: 409,
+                message,
+            }) => return Ok(Ended::NotStarted(message)),
+            Err(error) => return Err(self.failed_during(during, "attach to a container", error)),
+        };
         match self.docker.start_container(name, None).await {
             Ok(()) => {}
             Err(Error::DockerResponseServerError { message, .. }) => return Ok(Ended::NotStarted(message)),

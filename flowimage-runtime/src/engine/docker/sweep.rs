@@ -27,7 +27,7 @@ impl Engine {
             filters: Some(filters(&[("label", &format!("{LABEL}=1"))])),
             ..Default::default()
         };
-        let containers = self.docker.list_containers(Some(options)).await;
+        let containers = listed(|| self.docker.list_containers(Some(options.clone()))).await;
         for container in containers.map_err(|error| self.failed("list containers", error))? {
             let labels = container.labels.unwrap_or_default();
             let label = |name: &str| labels.get(name).map(String::as_str).unwrap_or_default();
@@ -45,7 +45,7 @@ impl Engine {
             filters: Some(filters(&[("label", &format!("{LABEL}=1")), ("dangling", "true")])),
             ..Default::default()
         };
-        let images = self.docker.list_images(Some(options)).await;
+        let images = listed(|| self.docker.list_images(Some(options.clone()))).await;
         for image in images.map_err(|error| self.failed("list images", error))? {
             let Ok(id) = digest(&image.id) else { continue };
             if keep(&id, age(image.created)) {
@@ -66,6 +66,22 @@ impl Engine {
         }
         Ok(report)
     }
+}
+
+/// Asks for a list again where the engine stumbled: Podman's lists fail when something goes while it looks.
+async fn listed<T, F>(mut list: impl FnMut() -> F) -> Result<Vec<T>, Error>
+where
+    F: Future<Output = Result<Vec<T>, Error>>,
+{
+    for _ in 0..4 {
+        match list().await {
+            Err(Error::DockerResponseServerError { status_code: 500, .. }) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            result => return result,
+        }
+    }
+    list().await
 }
 
 fn filters(pairs: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
