@@ -180,6 +180,8 @@ impl ContainerFiles {
             Ok(Ok(Some((mut stat, bytes)))) => {
                 if self.engine.info().await?.kind == EngineKind::Podman {
                     stat.owner = None;
+                    // It has followed the link already, without a word about it.
+                    stat.path = self.link_target(path).await?.unwrap_or(stat.path);
                 }
                 return Ok(Some((stat, bytes)));
             }
