@@ -60,6 +60,8 @@ pub struct Foundation {
     pub config: Value,
     /// The layers.
     pub layers: Vec<Layer>,
+    /// Files that give the default user a name, where the base has no user.
+    pub account: BTreeMap<String, String>,
     /// Whether files, variables and labels of the declaration are in it already.
     pub complete: bool,
 }
@@ -101,6 +103,18 @@ pub fn assemble(
         add(
             "libraries",
             cache.layer(&inputs, || Ok(root)).map_err(at(Stage::Build))?,
+        );
+    }
+    if !foundation.account.is_empty() && declaration.user.is_none() {
+        let mut account = LayerBuilder::new();
+        for (path, text) in &foundation.account {
+            account.bytes(path, text.as_bytes(), 0o644);
+        }
+        account.folder("/home/flow", 0o755, scratch::DEFAULT_UID);
+        let inputs = inputs("account", &account).map_err(at(Stage::Build))?;
+        add(
+            "account",
+            cache.layer(&inputs, || Ok(account)).map_err(at(Stage::Build))?,
         );
     }
     if !declaration.files.is_empty() && !foundation.complete {

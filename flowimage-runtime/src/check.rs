@@ -10,6 +10,7 @@ use crate::elf::{self, Elf, Root, closure};
 use crate::failure::{Failure, Stage};
 use crate::flow::FlowUnit;
 use crate::oci::Image;
+use crate::pipeline::Options;
 use crate::sandbox::{Outcome, Probe, Sandbox};
 use crate::scratch::DEFAULT_UID;
 use crate::unpack::unpack;
@@ -68,7 +69,12 @@ pub const LOADS: &str = "the flow loads";
 ///
 /// # Errors
 /// The image cannot be unpacked.
-pub async fn check(unit: &FlowUnit, image: &Image, scratch: &Path) -> Result<Vec<Check>, Failure> {
+pub async fn check(
+    unit: &FlowUnit,
+    image: &Image,
+    scratch: &Path,
+    options: &Options,
+) -> Result<Vec<Check>, Failure> {
     let folder = tempfile::Builder::new()
         .prefix("root-")
         .tempdir_in(scratch)
@@ -106,7 +112,7 @@ pub async fn check(unit: &FlowUnit, image: &Image, scratch: &Path) -> Result<Vec
     }
     let healthy = checks.iter().all(|check| check.status != Status::Fail);
     checks.push(if healthy {
-        loads(unit, image, folder.path(), &path).await
+        loads(unit, image, folder.path(), &path, options).await
     } else {
         Check::new(LOADS, Status::Skip, "the checks before it failed")
     });
@@ -240,7 +246,16 @@ fn libraries(elf: &Elf, path: &str, root: &Root) -> Check {
 }
 
 /// The program in the image lists this flow with this declaration.
-async fn loads(unit: &FlowUnit, image: &Image, root: &Path, path: &str) -> Check {
+async fn loads(unit: &FlowUnit, image: &Image, root: &Path, path: &str, options: &Options) -> Check {
+    #[cfg(feature = "engine")]
+    if let Some(outcome) = run_on_engine(unit, image, options).await {
+        return match outcome {
+            Ok((outcome, place)) => judge_load(unit, &outcome, &place),
+            Err(detail) => Check::new(LOADS, Status::Fail, detail),
+        };
+    }
+    #[cfg(not(feature = "engine"))]
+    let _ = options;
     let sandbox = match Sandbox::detect().await {
         Ok(sandbox) => sandbox,
         Err(reasons) => {
@@ -285,6 +300,64 @@ async fn loads(unit: &FlowUnit, image: &Image, root: &Path, path: &str) -> Check
             format!("the sandbox cannot be started: {error}"),
         ),
     }
+}
+
+/// The same in a locked-down container, where an engine answers; `None` where none does, which is no fault of the
+/// image's.
+#[cfg(feature = "engine")]
+async fn run_on_engine(
+    unit: &FlowUnit,
+    image: &Image,
+    options: &Options,
+) -> Option<Result<(Outcome, String), String>> {
+    use crate::engine::{Ended, LoadRequest, RunRequest};
+    let engine = crate::environment::connect(options).await.ok()?;
+    let words = |failure: Failure| match failure.advice {
+        Some(advice) => format!("{}. {advice}", failure.message),
+        None => failure.message,
+    };
+    // The layers of the base are there already, where the engine built it.
+    let present = image
+        .layers
+        .iter()
+        .rev()
+        .skip(1)
+        .rev()
+        .map(|layer| layer.diff_id.clone())
+        .collect();
+    let request = LoadRequest {
+        present,
+        ..LoadRequest::default()
+    };
+    let loaded = match engine.load(image, &request).await {
+        Ok(loaded) => loaded,
+        Err(error) => return Some(Err(words(Failure::new(Stage::Check, &error)))),
+    };
+    let mut request = RunRequest::new(loaded.id.as_str());
+    request.command = Some(vec!["describe".to_owned(), unit.entry.name.to_owned()]);
+    request.limits.time = LOAD_LIMIT;
+    let outcome = match engine.run(&request).await {
+        Ok(outcome) => outcome,
+        Err(error) => return Some(Err(words(Failure::new(Stage::Check, &error)))),
+    };
+    let (status, timed_out) = match &outcome.ended {
+        Ended::Exited(status) => (i32::try_from(*status).ok(), false),
+        Ended::TimedOut => (None, true),
+        Ended::OutOfMemory => return Some(Err("it was killed for its memory".to_owned())),
+        Ended::Flooded => return Some(Err("it was killed for its flood of output".to_owned())),
+        Ended::NotStarted(reason) => return Some(Err(format!("it could not be started: {reason}"))),
+    };
+    let place = engine
+        .info()
+        .await
+        .map_or_else(|_| "an engine".to_owned(), ToString::to_string);
+    let outcome = Outcome {
+        status,
+        stdout: outcome.stdout.bytes(),
+        stderr: outcome.stderr.bytes(),
+        timed_out,
+    };
+    Some(Ok((outcome, place)))
 }
 
 /// What the output of `describe FLOW` in the image proves.

@@ -9,6 +9,10 @@ pub mod check;
 pub mod cli;
 pub mod context;
 pub mod elf;
+#[cfg(feature = "engine")]
+pub mod engine;
+#[cfg(feature = "engine")]
+pub mod environment;
 pub mod failure;
 pub mod flow;
 pub mod gzip;

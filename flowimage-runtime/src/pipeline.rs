@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use flowimage_model::declaration::{Base, BaseImage};
+
 use crate::assemble::{Assembled, Binary, Foundation, assemble};
 use crate::catalog::{Catalog, Registration};
 use crate::check::{self, Check, LOADS, Status};
@@ -152,9 +154,9 @@ impl<'a> Plan<'a> {
         let mut lines = BTreeMap::new();
         let base = &declaration.base_image;
         let why = match base {
-            flowimage_model::declaration::BaseImage::Declared(_) => "declared",
-            flowimage_model::declaration::BaseImage::Dockerfile(_) => "the Dockerfile's",
-            flowimage_model::declaration::BaseImage::Inferred(_) => "inferred from the keys",
+            BaseImage::Declared(_) => "declared",
+            BaseImage::Dockerfile(_) => "the Dockerfile's",
+            BaseImage::Inferred(_) => "inferred from the keys",
         };
         lines.insert("base", format!("{} ({why})", base.base()));
         lines.insert(
@@ -191,7 +193,7 @@ impl<'a> Plan<'a> {
     async fn build(self) -> Result<Built<'a>, Failure> {
         let layout = Layout::open(self.project.layout()).map_err(at(Stage::Build))?;
         let cache = LayerCache::new(self.project.products.join("layers"), layout.clone(), self.created);
-        let foundation = self.foundation().await?;
+        let foundation = self.foundation(&layout).await?;
         let Assembled { image, .. } = assemble(
             self.unit,
             &self.folder,
@@ -208,28 +210,46 @@ impl<'a> Plan<'a> {
     }
 
     /// What the flow's own layers are laid on.
-    async fn foundation(&self) -> Result<Foundation, Failure> {
+    async fn foundation(&self, layout: &Layout) -> Result<Foundation, Failure> {
         let declaration = &self.unit.declaration;
-        match declaration.needs_run() {
-            None if *declaration.base_image.base() == flowimage_model::declaration::Base::Scratch => {
-                Ok(Foundation::default())
-            }
-            None => Err(Failure::text(
-                Stage::Build,
-                format!(
-                    "the base image `{}` cannot be had: only `scratch` is built on so far",
-                    declaration.base_image.base()
-                ),
-                "remove `base_image`: the default then holds the flow and its libraries",
-            )),
-            Some(key) => Err(Failure::text(
-                Stage::Build,
-                format!("`{key}` needs an engine, and none can be used so far"),
-                format!(
-                    "remove `{key}`, or write the image with `dockerfile FLOW --context DIR` and build it yourself"
-                ),
-            )),
+        if declaration.needs_run().is_none() && *declaration.base_image.base() == Base::Scratch {
+            return Ok(Foundation::default());
         }
+        let key = declaration.needs_run().unwrap_or("base_image");
+        self.environment(layout)
+            .await
+            .map_err(|failure| match failure.stage {
+                Stage::Plan => Failure {
+                    stage: Stage::Build,
+                    message: format!("`{key}` needs an engine: {}", failure.message),
+                    advice: failure.advice,
+                },
+                _ => failure,
+            })
+    }
+
+    #[cfg(feature = "engine")]
+    async fn environment(&self, layout: &Layout) -> Result<Foundation, Failure> {
+        use crate::environment::{Environments, connect};
+        let engine = connect(self.options).await.map_err(|failure| Failure {
+            stage: Stage::Plan,
+            ..failure
+        })?;
+        let environments = Environments {
+            folder: self.project.products.join("environments"),
+            layout,
+            time: self.created,
+        };
+        Ok(environments.of(self.unit, &self.folder, &engine).await?.0)
+    }
+
+    #[cfg(not(feature = "engine"))]
+    async fn environment(&self, _layout: &Layout) -> Result<Foundation, Failure> {
+        Err(Failure::text(
+            Stage::Plan,
+            "this program was compiled without the feature `engine`",
+            "enable it",
+        ))
     }
 }
 
@@ -312,7 +332,7 @@ impl<'a> Built<'a> {
                 "check its owner",
             )
         })?;
-        let checks = check::check(unit, &self.image, &scratch).await?;
+        let checks = check::check(unit, &self.image, &scratch, self.plan.options).await?;
         if let Some(failed) = checks.iter().find(|check| check.status == Status::Fail) {
             let failure = Failure {
                 stage: Stage::Check,

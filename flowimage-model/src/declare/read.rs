@@ -261,9 +261,7 @@ fn did_you_mean(name: &str) -> String {
 /// What became of a keyword of Prefect 1's `Docker(…)` that flowimage spells otherwise.
 fn prefect_word(word: &str) -> Option<String> {
     let now = match word {
-        "base_url" | "tls_config" => {
-            "the engine is chosen by `--engine` or `DOCKER_HOST`"
-        }
+        "base_url" | "tls_config" => "the engine is chosen by `--engine` or `DOCKER_HOST`",
         "prefect_directory" => "the flow binary lies in `/opt/flow`",
         "prefect_version" => "no Prefect is installed into the image: the flow binary is all it needs",
         "path" | "stored_as_script" => "the flow is compiled; scripts that it calls are copied with `files`",

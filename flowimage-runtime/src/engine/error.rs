@@ -1,0 +1,240 @@
+//! What can go wrong with an engine.
+
+use std::path::PathBuf;
+
+use super::{ArchiveError, BuildFailure, SavedError};
+use crate::Advise;
+use crate::oci::Digest;
+
+/// The cause below an [`EngineError`], opaque so that the client library's releases are not ours.
+pub type Transport = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong with an engine, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// An address that cannot be used.
+    #[error("`{address}` cannot be used as an engine's address: {reason}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No engine was named and none was found.
+    #[error("no container engine was found (looked at {})", looked_at.join(", "))]
+    NoEngine {
+        /// The places, in the order tried.
+        looked_at: Vec<String>,
+    },
+    /// Nothing answers at the address.
+    #[error("no engine answers at {address}{}", chosen_by.as_ref().map(|by| format!(" (from {by})")).unwrap_or_default())]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What named the address, such as `DOCKER_HOST`.
+        chosen_by: Option<String>,
+        /// Why.
+        #[source]
+        source: Transport,
+    },
+    /// The socket is there and may not be used.
+    #[error("permission denied at the engine's socket {}", socket.display())]
+    PermissionDenied {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The connection broke in the middle of something.
+    #[error("the engine at {address} closed the connection while it {during}")]
+    EngineDied {
+        /// The engine's address.
+        address: String,
+        /// What it was doing, such as `was building`.
+        during: &'static str,
+        /// Why, where it is known.
+        #[source]
+        source: Option<Transport>,
+    },
+    /// The engine did not answer in time.
+    #[error("the engine at {address} did not answer in time when asked to {action}")]
+    Timeout {
+        /// The engine's address.
+        address: String,
+        /// What was asked.
+        action: String,
+    },
+    /// The base image exists neither here nor at its registry.
+    #[error("the image {reference} was not found: {message}")]
+    BaseNotFound {
+        /// The image.
+        reference: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The registry does not let us read the image.
+    #[error("the registry refused to serve {reference}: {message}")]
+    PullUnauthorized {
+        /// The image.
+        reference: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The registry does not let us write.
+    #[error("the registry refused to take {reference}: {message}")]
+    PushUnauthorized {
+        /// The image.
+        reference: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The engine's disk is full.
+    #[error("the engine has no space left to {action}: {message}")]
+    NoSpace {
+        /// What was asked.
+        action: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// A step of a build failed.
+    #[error(transparent)]
+    Build(Box<BuildFailure>),
+    /// The build context could not be read.
+    #[error("cannot read the build context")]
+    Context(#[source] std::io::Error),
+    /// This engine cannot do it.
+    #[error("{engine} cannot {what}")]
+    Unsupported {
+        /// What was asked.
+        what: String,
+        /// The engine, with its version.
+        engine: String,
+    },
+    /// There is no such image in the engine.
+    #[error("the engine has no image {reference}")]
+    NoImage {
+        /// Name or ID.
+        reference: String,
+    },
+    /// The engine holds something else than what was sent.
+    #[error("the engine gave the loaded image the ID {got} instead of {expected}")]
+    WrongImage {
+        /// What was sent.
+        expected: Digest,
+        /// What the engine has.
+        got: String,
+    },
+    /// Layers that neither the engine nor this machine has.
+    #[error(
+        "layer {diff_id} of the image is only at {repository}: it must be pulled before the image can be loaded"
+    )]
+    LayerElsewhere {
+        /// The layer.
+        diff_id: Digest,
+        /// Where it is.
+        repository: String,
+    },
+    /// The archive for the engine could not be written.
+    #[error("cannot write the image archive for the engine")]
+    Archive(#[source] ArchiveError),
+    /// The engine's export of an image is not what it should be.
+    #[error("cannot read the engine's export of {image}")]
+    Export {
+        /// Name or ID.
+        image: String,
+        /// What is wrong with it.
+        #[source]
+        source: SavedError,
+    },
+    /// A path in an image that cannot be read.
+    #[error("cannot read {path} in the image: {reason}")]
+    File {
+        /// The path.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A name that no image can have.
+    #[error("`{0}` is not an image's name or ID")]
+    Name(String),
+    /// Any other answer of the engine.
+    #[error("the engine failed to {action}: {message}")]
+    Refused {
+        /// What was asked.
+        action: String,
+        /// The engine's words.
+        message: String,
+        /// The HTTP status, where the failure came as one.
+        status: Option<u16>,
+    },
+    /// An answer that cannot be read.
+    #[error("cannot understand the engine's answer when asked to {action}")]
+    Answer {
+        /// What was asked.
+        action: String,
+        /// What is wrong with it.
+        #[source]
+        source: Transport,
+    },
+}
+
+impl From<BuildFailure> for EngineError {
+    fn from(failure: BuildFailure) -> Self {
+        Self::Build(Box::new(failure))
+    }
+}
+
+impl Advise for EngineError {
+    fn advice(&self) -> Option<String> {
+        let text = match self {
+            Self::NoEngine { .. } => {
+                "Start Docker or Podman (`systemctl --user start podman.socket`), or say where the engine is with \
+                 `--engine unix:///path` or DOCKER_HOST."
+                    .to_owned()
+            }
+            Self::Unreachable { chosen_by: Some(by), address, .. } => {
+                format!("Start the engine at {address}, or correct {by}; `docker version` shows whether it answers.")
+            }
+            Self::Unreachable { address, .. } => {
+                format!("A socket is there but nothing listens: start the engine of {address}.")
+            }
+            Self::PermissionDenied { .. } => {
+                "Add yourself to the socket's group (usually `sudo usermod -aG docker $USER`, then log in again), or \
+                 use a rootless engine."
+                    .to_owned()
+            }
+            Self::EngineDied { .. } => {
+                "Look at the engine's log (`journalctl -u docker`), start it again and repeat the command: nothing \
+                 was tagged or registered."
+                    .to_owned()
+            }
+            Self::Timeout { .. } => "See whether the engine is overloaded or hangs (`docker info`).".to_owned(),
+            Self::BaseNotFound { .. } => {
+                "Check the image's name, tag and platform. If it was built on this machine and never pushed, set \
+                 `local_image = true` and build it first."
+                    .to_owned()
+            }
+            Self::PullUnauthorized { reference, .. } | Self::PushUnauthorized { reference, .. } => {
+                format!("Check the name, and log in with `docker login {}`.", registry_of(reference))
+            }
+            Self::NoSpace { .. } => {
+                "Free space where the engine keeps its data: `docker system df` shows what takes it, `docker system \
+                 prune` removes what nothing uses."
+                    .to_owned()
+            }
+            Self::Build(failure) => return failure.advice(),
+            Self::LayerElsewhere { repository, .. } => format!("Pull the base from {repository} first."),
+            Self::NoImage { .. } => "Build or pull it first.".to_owned(),
+            _ => return None,
+        };
+        Some(text)
+    }
+}
+
+/// The registry of a reference, by Docker's rule: the part before the first slash if it has a dot, a colon or
+/// is `localhost`.
+pub(super) fn registry_of(reference: &str) -> &str {
+    match reference.split_once('/') {
+        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => first,
+        _ => "docker.io",
+    }
+}

@@ -1,0 +1,34 @@
+//! Container engines: daemons that speak the Docker Engine API (Docker, Podman).
+//!
+//! Everything here is in our own types. Only [`Engine`]'s own file and those below it name bollard, so
+//! that its releases are not ours.
+
+mod address;
+mod archive;
+mod build;
+mod docker;
+mod error;
+mod image;
+mod owner;
+mod progress;
+mod run;
+mod saved;
+
+pub use address::{EngineAddress, Located, LookUp, locate};
+pub use archive::{ArchiveError, ArchiveLayers, write_archive};
+pub use build::{BuildEvent, BuildFailure, BuildRequest, Builder, Dockerfile, Network, RegistryLogin};
+pub use docker::{ContainerFiles, Engine, FileStat, FileType};
+pub use error::{EngineError, Transport};
+pub use image::{
+    EngineImage, EngineInfo, EngineKind, IdScheme, LoadReport, LoadRequest, Progress, PullProgress,
+    SweepReport,
+};
+pub use run::{Captured, Ended, Limits, Root, RunOutcome, RunRequest};
+pub use saved::{ExportedImage, SavedError, SavedLimits, read_saved};
+
+/// The label on every image and container that flowimage makes; its value is `1`.
+pub const LABEL: &str = "dev.flowimage";
+/// The label that names the process that owns a container: `<pid>-<start time>`.
+pub const LABEL_OWNER: &str = "dev.flowimage.owner";
+/// The label that names the machine and process namespace in which [`LABEL_OWNER`] has a meaning.
+pub const LABEL_HOST: &str = "dev.flowimage.host";
