@@ -22,6 +22,8 @@ pub mod layout;
 pub mod oci;
 pub mod pipeline;
 pub mod project;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod sandbox;
 pub mod scratch;
 pub mod target;

@@ -84,6 +84,9 @@ impl From<Failure> for Stopped {
 /// The first failure; nothing is then registered, no tag has moved.
 pub async fn run(unit: &FlowUnit, options: &Options, goal: Goal) -> Result<Done, Stopped> {
     let plan = Plan::make(unit, options, goal)?;
+    if goal == Goal::Register {
+        plan.target.check_writable().await?;
+    }
     let built = plan.build().await?;
     if goal == Goal::Register
         && let Some(done) = built.unchanged().await?

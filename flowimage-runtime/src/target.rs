@@ -146,6 +146,76 @@ impl Target {
         }
     }
 
+    /// Asks whether the target may be written, before an image is made for it.
+    ///
+    /// # Errors
+    /// It may not.
+    pub async fn check_writable(&self) -> Result<(), Failure> {
+        match self {
+            Target::Layout { .. } => Ok(()),
+            Target::Repository { .. } => self.may_push().await,
+        }
+    }
+}
+
+#[cfg(feature = "registry")]
+impl Target {
+    fn repository(&self) -> Result<crate::registry::Repository, Failure> {
+        match self {
+            Target::Repository { registry, path } => {
+                crate::registry::Repository::new(registry, path).map_err(at(Stage::Publish))
+            }
+            Target::Layout { name, .. } => Err(Failure::text(
+                Stage::Publish,
+                format!("{name} is no registry"),
+                "report this",
+            )),
+        }
+    }
+
+    async fn may_push(&self) -> Result<(), Failure> {
+        self.repository()?.may_push().await.map_err(at(Stage::Publish))
+    }
+
+    async fn repository_holds(&self, image: &Image) -> Result<bool, Failure> {
+        let digest = image.digest();
+        let held = self
+            .repository()?
+            .manifest(digest.as_str())
+            .await
+            .map_err(at(Stage::Publish))?;
+        Ok(held.as_deref() == Some(digest.as_str()))
+    }
+
+    async fn push(&self, image: &Image, unit: &FlowUnit, options: &Options) -> Result<Digest, Failure> {
+        let identity = image.digest();
+        // Without a declared tag the tag is the identity itself, which cannot lie.
+        let tag = match (&options.tag, &unit.declaration.image_tag) {
+            (Some(tag), _) => tag.as_str(),
+            (None, Some(tag)) => tag.as_str(),
+            (None, None) => identity.short(),
+        };
+        tag.parse::<flowimage_model::reference::ImageTag>()
+            .map_err(|error| {
+                Failure::text(
+                    Stage::Publish,
+                    format!("--tag: {error}"),
+                    error.help().unwrap_or("write another tag"),
+                )
+            })?;
+        self.repository()?
+            .push(image, Some(tag))
+            .await
+            .map_err(at(Stage::Publish))
+    }
+}
+
+#[cfg(not(feature = "registry"))]
+impl Target {
+    async fn may_push(&self) -> Result<(), Failure> {
+        Err(self.unsupported())
+    }
+
     async fn repository_holds(&self, _image: &Image) -> Result<bool, Failure> {
         Err(self.unsupported())
     }

@@ -107,11 +107,11 @@ impl BuilderOutput {
             return;
         }
         // Podman ends with the bare ID; Docker says it beside its output.
-        if line.len() == 64 {
-            if let Ok(id) = digest(line) {
-                self.image = Some(id);
-                return;
-            }
+        if line.len() == 64
+            && let Ok(id) = digest(line)
+        {
+            self.image = Some(id);
+            return;
         }
         self.classic.last.push(format!("{line}\n").as_bytes(), |_| {});
         on_event(BuildEvent::Log {
