@@ -30,6 +30,11 @@ async fn connect(host: &str) -> Result<Engine, EngineError> {
 /// One test, because there is one spare engine.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_engine_is_its_own_error_and_leaves_no_image() {
+    // What an earlier run of this test left is not what this one is about.
+    let engine = connect(&spare("up")).await.unwrap();
+    for container in cli(&engine, &["ps", "-aq"]).lines() {
+        cli(&engine, &["rm", "-f", container]);
+    }
     for builder in [Builder::BuildKit, Builder::Classic] {
         let host = spare("up");
         let engine = connect(&host).await.unwrap();

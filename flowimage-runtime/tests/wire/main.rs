@@ -49,16 +49,13 @@ async fn play(
 }
 
 fn lines(events: &[BuildEvent]) -> Vec<&str> {
-    let line = |event: &'_ BuildEvent| match event {
-        BuildEvent::Log { .. } => true,
-        _ => false,
-    };
-    let logs = events.iter().filter(|event| line(event));
-    logs.filter_map(|event| match event {
-        BuildEvent::Log { line, .. } => Some(line.as_str()),
-        _ => None,
-    })
-    .collect()
+    fn line(event: &BuildEvent) -> Option<&str> {
+        match event {
+            BuildEvent::Log { line, .. } => Some(line),
+            _ => None,
+        }
+    }
+    events.iter().filter_map(line).collect()
 }
 
 fn started(events: &[BuildEvent]) -> Vec<String> {

@@ -143,7 +143,7 @@ impl Engine {
             .unwrap_or_default();
         Ok(match state.error.filter(|error| !error.is_empty()) {
             _ if state.oom_killed == Some(true) => Ended::OutOfMemory,
-            Some(error) if matches!(code, 126 | 127 | 128) => Ended::NotStarted(error),
+            Some(error) if matches!(code, 126..=128) => Ended::NotStarted(error),
             _ => Ended::Exited(code),
         })
     }
