@@ -124,3 +124,169 @@ fn a_plain_docker_build_of_the_context_runs_the_same() {
         }
     }
 }
+
+/// The program of the example `system`, in a project of its own.
+fn system(project: &Project, arguments: &[&str]) -> (Vec<serde_json::Value>, i32) {
+    let program = project.path("target/system");
+    if !program.exists() {
+        std::fs::hard_link(common::example("system"), &program).unwrap();
+    }
+    let output = Command::new(program)
+        .args(arguments)
+        .arg("--json")
+        .current_dir(project.path("."))
+        .env("DOCKER_HOST", setting("DOCKER_HOST"))
+        .env_remove("CARGO_MANIFEST_DIR")
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    (
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect(),
+        output.status.code().unwrap(),
+    )
+}
+
+#[test]
+fn a_flow_with_packages_is_built_checked_pushed_pulled_and_run() {
+    let registry = format!("{}/whole", setting("FLOWIMAGE_TEST_REGISTRY"));
+    let project = Project::new();
+    let (lines, status) = system(&project, &["register", "--registry", &registry]);
+    assert_eq!(
+        (lines[0]["status"].as_str(), status),
+        (Some("registered"), 0),
+        "{lines:#?}"
+    );
+    let loaded = &lines[0]["checks"][3];
+    assert_eq!(
+        (&loaded["name"], &loaded["status"]),
+        (&"the flow loads".into(), &"pass".into()),
+        "{lines:#?}"
+    );
+    let image = lines[0]["image"].as_str().unwrap();
+    assert_eq!(
+        image,
+        format!(
+            "{registry}/flights-by-airport@{}",
+            lines[0]["digest"].as_str().unwrap()
+        )
+    );
+    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
+    docker(&["pull", "-q", image]);
+    assert_eq!(
+        docker(&["run", "--rm", "--network=none", image]),
+        "[\"EWR,1330\",\"JFK,1254\",\"LGA,1030\"]\n"
+    );
+    let (again, status) = system(&project, &["register", "--registry", &registry]);
+    assert_eq!(
+        (again[0]["status"].as_str(), status),
+        (Some("unchanged"), 0),
+        "{again:#?}"
+    );
+
+    // New code on the same environment: the engine builds nothing, one layer is new.
+    let changed = project.path("target/changed");
+    let mut bytes = std::fs::read(common::example("system")).unwrap();
+    bytes.extend(b"another build");
+    std::fs::write(&changed, bytes).unwrap();
+    output(Command::new("chmod").arg("755").arg(&changed));
+    let environments = || {
+        let mut names: Vec<_> = std::fs::read_dir(project.path("target/flowimage/environments"))
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                (entry.file_name(), entry.metadata().unwrap().modified().unwrap())
+            })
+            .collect();
+        names.sort();
+        names
+    };
+    let before = environments();
+    let (rebuilt, status) = system(
+        &project,
+        &[
+            "register",
+            "--registry",
+            &registry,
+            "--binary",
+            changed.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(status, 0, "{rebuilt:#?}");
+    assert_eq!(before, environments());
+}
+
+#[test]
+fn a_plain_docker_build_of_an_environment_runs_the_same() {
+    let project = Project::new();
+    let context = project.path("context");
+    output(
+        Command::new(common::example("system"))
+            .args([
+                "dockerfile",
+                "flights-by-airport",
+                "--context",
+                context.to_str().unwrap(),
+            ])
+            .current_dir(project.path("."))
+            .env_remove("CARGO_MANIFEST_DIR"),
+    );
+    let name = "flowimage-test-environment:context";
+    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
+    docker(&["build", "-q", "-t", name, context.to_str().unwrap()]);
+    assert_eq!(
+        docker(&["run", "--rm", name]),
+        "[\"EWR,1330\",\"JFK,1254\",\"LGA,1030\"]\n"
+    );
+    assert_eq!(
+        docker(&["run", "--rm", "--entrypoint", "id", name, "-un"]),
+        "flow\n"
+    );
+    docker(&["rmi", name]);
+}
+
+#[test]
+fn a_registry_that_cannot_be_reached_or_refuses_is_said_and_nothing_is_registered() {
+    let project = Project::new();
+    let refusing = setting("FLOWIMAGE_TEST_AUTH_REGISTRY");
+    for (registry, wanted) in [
+        ("127.0.0.1:1/x".to_owned(), "cannot be reached"),
+        (format!("{refusing}/x"), "without credentials"),
+    ] {
+        let (lines, status) = project.json(&["register", "late-departures", "--registry", &registry]);
+        assert_eq!(
+            (lines[0]["error"]["stage"].as_str(), status),
+            (Some("publish"), 1),
+            "{lines:#?}"
+        );
+        assert!(
+            lines[0]["error"]["message"].as_str().unwrap().contains(wanted),
+            "{lines:#?}"
+        );
+        assert!(!project.path("flowimage.lock").exists());
+    }
+}
+
+#[test]
+fn an_engine_that_is_needed_and_dead_is_named_with_the_key() {
+    let project = Project::new();
+    let output = Command::new(common::example("system"))
+        .args(["build", "--json"])
+        .current_dir(project.path("."))
+        .env("DOCKER_HOST", "unix:///nonexistent.sock")
+        .env_remove("CARGO_MANIFEST_DIR")
+        .output()
+        .unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let message = line["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("`system_dependencies` needs an engine"),
+        "{line:#}"
+    );
+    assert_eq!(
+        (line["error"]["stage"].as_str(), output.status.code()),
+        (Some("build"), Some(1))
+    );
+}

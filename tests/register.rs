@@ -6,11 +6,19 @@ mod common;
 use std::fs;
 use std::process::Command;
 
-use common::{Project, digests, example};
+use common::{Project, example};
 use serde_json::{Value, json};
 
 fn statuses(lines: &[Value]) -> Vec<&str> {
     lines.iter().filter_map(|line| line["status"].as_str()).collect()
+}
+
+/// Digests by flow.
+fn digests(lines: &[Value]) -> Vec<String> {
+    lines
+        .iter()
+        .map(|line| format!("{} {}", line["flow"], line["digest"]))
+        .collect()
 }
 
 #[test]

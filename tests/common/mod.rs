@@ -6,13 +6,13 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-pub struct Project {
+pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
 impl Project {
     /// Copies what the example declares, and the example itself, so that nothing of the checkout is written.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for file in [
@@ -34,16 +34,16 @@ impl Project {
         Self { folder }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Runs the example's program in the project, with no engine in reach.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.path("target/register"));
         command
             .args(arguments)
@@ -55,7 +55,7 @@ impl Project {
     }
 
     /// The JSON lines of a command, by flow, and its exit status.
-    pub fn json(&self, arguments: &[&str]) -> (Vec<Value>, i32) {
+    pub(crate) fn json(&self, arguments: &[&str]) -> (Vec<Value>, i32) {
         let output = self.run(&[arguments, &["--json"]].concat());
         let lines = String::from_utf8(output.stdout).unwrap();
         let lines = lines
@@ -67,7 +67,7 @@ impl Project {
 }
 
 /// An example's program, built by cargo with the tests.
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     tests
         .parent()
@@ -76,12 +76,4 @@ pub fn example(name: &str) -> PathBuf {
         .unwrap()
         .join("examples")
         .join(name)
-}
-
-/// Digests by flow.
-pub fn digests(lines: &[Value]) -> Vec<String> {
-    lines
-        .iter()
-        .map(|line| format!("{} {}", line["flow"], line["digest"]))
-        .collect()
 }

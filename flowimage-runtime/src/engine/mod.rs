@@ -6,11 +6,12 @@
 mod address;
 mod archive;
 mod build;
+mod builder_words;
 mod docker;
 mod error;
+mod failing_line;
 mod image;
 mod owner;
-mod progress;
 mod run;
 mod saved;
 

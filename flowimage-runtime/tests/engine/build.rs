@@ -410,3 +410,39 @@ async fn logins_arrive_whatever_their_characters() {
         let _ = engine.untag(&name).await;
     }
 }
+
+/// A context four times as large as the memory it may take, for both of Docker's builders.
+#[tokio::test]
+async fn a_large_context_is_streamed() {
+    use tokio::io::AsyncReadExt;
+    const SIZE: u64 = 256 << 20;
+    for which in [Which::BuildKit, Which::Classic] {
+        let mut header = tar::Header::new_ustar();
+        header.set_path("large.bin").unwrap();
+        header.set_size(SIZE);
+        header.set_mode(0o644);
+        header.set_cksum();
+        let context = std::io::Cursor::new(header.as_bytes().to_vec()).chain(tokio::io::repeat(0).take(SIZE));
+        let engine = which.engine().await;
+        let dockerfile = format!("FROM {}\nLABEL mark={}\n", base(), unique());
+        let mut sent = 0;
+        let mut on_event = |event: BuildEvent| {
+            if let BuildEvent::ContextBytes(bytes) = event {
+                sent = bytes;
+            }
+        };
+        let id = engine
+            .build(&request(which, dockerfile), context, &mut on_event)
+            .await
+            .unwrap();
+        assert_eq!(sent, SIZE + 512, "{which:?}");
+        engine.remove_image(id.as_str()).await.unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(peak < 64 << 10, "{which:?}: {peak} kB of memory at the peak");
+    }
+}

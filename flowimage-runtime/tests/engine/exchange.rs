@@ -9,6 +9,9 @@ use serde_json::json;
 
 use crate::kit::{base, docker, image, podman, tar_of, unique};
 
+/// Layers as they came out.
+type Taken = Vec<(Digest, Vec<u8>)>;
+
 async fn engines() -> [Engine; 2] {
     [docker().await, podman().await]
 }
@@ -157,7 +160,7 @@ async fn an_export_gives_back_what_was_loaded() {
         let id = engine.load(&image, &LoadRequest::default()).await.unwrap().id;
         let loaded = engine.image(id.as_str()).await.unwrap().unwrap();
         let wanted = [sha256(&layers[2]), sha256(&layers[1])];
-        let taken: Arc<Mutex<Vec<(Digest, Vec<u8>)>>> = Arc::default();
+        let taken: Arc<Mutex<Taken>> = Arc::default();
         let sink = taken.clone();
         let take = move |digest: &Digest, reader: &mut dyn Read| {
             let mut bytes = Vec::new();

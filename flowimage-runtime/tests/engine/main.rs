@@ -5,6 +5,7 @@
 
 mod build;
 mod connect;
+mod death;
 mod exchange;
 mod kit;
 mod run;

@@ -2,9 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use flowimage_runtime::engine::{Ended, Engine, EngineError, EngineKind, FileType, Limits, Root, RunRequest};
+use flowimage_runtime::engine::{
+    BuildRequest, Ended, Engine, EngineError, EngineKind, FileType, Limits, Root, RunRequest,
+};
 
 use crate::kit::{base, cli, docker, eventually, podman, unique};
+
+/// One sweep would take what another test has laid out for its own.
+static SWEEP: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn shell(script: &str) -> RunRequest {
     RunRequest {
@@ -193,6 +198,7 @@ async fn a_dropped_run_leaves_no_container() {
 
 #[tokio::test]
 async fn the_sweep_takes_what_the_dead_left_and_nothing_else() {
+    let _alone = SWEEP.lock().await;
     for engine in engines().await {
         let mark = unique();
         let test = format!("org.example.test={mark}");
@@ -221,7 +227,7 @@ async fn the_sweep_takes_what_the_dead_left_and_nothing_else() {
         let here = format!("{}/{}", boot.trim(), namespace.display());
         let dead = own("4194304-1", &here);
         let elsewhere = own("4194304-1", "another-machine/pid:[1]");
-        let report = engine.sweep(|_, _| true).await.unwrap();
+        let report = engine.sweep(|_| true).await.unwrap();
         assert!(report.containers.contains(&dead), "{report:?}");
         assert!(!report.containers.contains(&elsewhere), "{report:?}");
         assert_eq!(report.images, Vec::<String>::new(), "all were to be kept");
@@ -231,6 +237,27 @@ async fn the_sweep_takes_what_the_dead_left_and_nothing_else() {
         files.close().await.unwrap();
         cli(&engine, &["rm", &elsewhere]);
     }
+}
+
+#[tokio::test]
+async fn the_sweep_takes_unnamed_images_that_nobody_keeps() {
+    let _alone = SWEEP.lock().await;
+    let engine = docker().await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let request = BuildRequest::new(format!("FROM {}\nENV MARK={}\n", base(), unique()));
+        ids.push(
+            engine
+                .build(&request, tokio::io::empty(), &mut |_| {})
+                .await
+                .unwrap(),
+        );
+    }
+    // Other tests have images of the same kind at the same time.
+    let report = engine.sweep(|id| *id != ids[0]).await.unwrap();
+    assert_eq!(report.images, [ids[0].to_string()]);
+    assert!(engine.image(ids[0].as_str()).await.unwrap().is_none());
+    assert!(engine.remove_image(ids[1].as_str()).await.unwrap());
 }
 
 #[tokio::test]

@@ -6,9 +6,10 @@ use std::time::Duration;
 use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 use bollard::models::{BuildInfo, BuildInfoAux};
 
-use super::super::progress::{
-    Announced, Lines, buildkit_step, classic_step, exit_code, line_of, parse_error_line, plain,
+use super::super::builder_words::{
+    Announced, Lines, buildkit_step, classic_step, exit_code, parse_error_line, plain,
 };
+use super::super::failing_line::line_of;
 use super::super::{BuildEvent, BuildFailure};
 use super::images::digest;
 use crate::oci::Digest;
@@ -106,13 +107,6 @@ impl BuilderOutput {
         if self.housekeeping(line) {
             return;
         }
-        // Podman ends with the bare ID; Docker says it beside its output.
-        if line.len() == 64
-            && let Ok(id) = digest(line)
-        {
-            self.image = Some(id);
-            return;
-        }
         self.classic.last.push(format!("{line}\n").as_bytes(), |_| {});
         on_event(BuildEvent::Log {
             step: self.classic.step.as_ref().map(|step| step.text.clone()),
@@ -142,7 +136,14 @@ impl BuilderOutput {
             }
             return is_id;
         } else {
-            return line.is_empty() || line.starts_with("Successfully built ") || line == "COMMIT";
+            // Podman ends with the bare ID, and says it again where it is looked for.
+            let podman = self
+                .classic
+                .step
+                .as_ref()
+                .is_some_and(|step| step.text.contains("STEP "));
+            let is_id = podman && line.len() == 64 && digest(line).is_ok();
+            return line.is_empty() || line.starts_with("Successfully built ") || line == "COMMIT" || is_id;
         }
         true
     }
@@ -282,7 +283,3 @@ pub(super) fn looked_up(step: &str) -> Option<&str> {
     step.split_once("load metadata for ")
         .map(|(_, reference)| reference.trim())
 }
-
-#[cfg(test)]
-#[path = "builder_output_tests.rs"]
-mod tests;

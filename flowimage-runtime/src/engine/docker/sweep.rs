@@ -15,11 +15,11 @@ use crate::oci::Digest;
 impl Engine {
     /// Removes labelled containers whose process is gone, and labelled images without a name.
     ///
-    /// `keep` is asked for each such image with its age; one that a container or another image still uses
-    /// stays in any case.
+    /// `keep` is asked for each such image; one that a container or another image still uses stays in any
+    /// case. An image's age would be no help: its time of creation is part of its bytes, and mostly not true.
     pub async fn sweep(
         &self,
-        keep: impl Fn(&Digest, Duration) -> bool + Send + Sync,
+        keep: impl Fn(&Digest) -> bool + Send + Sync,
     ) -> Result<SweepReport, EngineError> {
         let mut report = SweepReport::default();
         let options = ListContainersOptions {
@@ -48,7 +48,7 @@ impl Engine {
         let images = listed(|| self.docker.list_images(Some(options.clone()))).await;
         for image in images.map_err(|error| self.failed("list images", error))? {
             let Ok(id) = digest(&image.id) else { continue };
-            if keep(&id, age(image.created)) {
+            if keep(&id) {
                 continue;
             }
             match self
