@@ -67,6 +67,14 @@ halt() {
     rm -f "$STATE/$name.pid"
 }
 
+# unmount_under DIR: debootstrap mounts /proc in what it makes; removing that tree must not reach into it.
+unmount_under() {
+    local mounted
+    while read -r mounted; do
+        umount "$mounted" || umount -l "$mounted"
+    done < <(awk -v dir="$1/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r)
+}
+
 child_of() {
     local stat fields
     for stat in /proc/[0-9]*/stat; do

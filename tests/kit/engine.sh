@@ -28,7 +28,7 @@ engine_up() {
 }
 
 engine_answers() {
-    running "$1" && engine_docker "$1" version
+    running "$1" && engine_docker "$1" version >/dev/null 2>&1
 }
 
 engine_docker() {
@@ -79,7 +79,8 @@ bridge_up() {
 
 # subnet_taken A.B.C: does a route of this machine, but the default one, lie in or over A.B.C.0/24?
 subnet_taken() {
-    { ip -4 route list root "$1.0/24"; ip -4 route list match "$1.1"; } | grep -qv '^default'
+    # Not `grep -q`: it would leave at the first line, and pipefail turn the broken pipe of `ip` into "not taken".
+    { ip -4 route list root "$1.0/24"; ip -4 route list match "$1.1"; } | grep -v '^default' >/dev/null
 }
 
 bridge_down() {

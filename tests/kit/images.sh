@@ -27,6 +27,7 @@ base_recipe_id() {
 make_base() {
     local tar=$1 dir=$STATE/debootstrap mirror file
     say "making the Debian base (once; kept in $CACHE)"
+    unmount_under "$dir"
     rm -rf "$dir"
     mkdir -p "$dir"
     mirror=$(debian_mirrors | sed -n 's/^main //p')
@@ -120,7 +121,10 @@ import_busybox() {
     mkdir -p "$dir"/{bin,etc,tmp,root}
     chmod 1777 "$dir/tmp"
     cp /bin/busybox "$dir/bin/busybox"
-    for applet in $(/bin/busybox --list); do ln -sf busybox "$dir/bin/$applet"; done
+    for applet in $(/bin/busybox --list); do
+        # One applet is called like the file itself.
+        [[ $applet == busybox ]] || ln -s busybox "$dir/bin/$applet"
+    done
     echo 'root:x:0:0:root:/root:/bin/sh' >"$dir/etc/passwd"
     tar --numeric-owner --sort=name -C "$dir" -cf "$dir.tar" .
     "$@" import --change 'CMD ["sh"]' --change 'ENV PATH=/bin' --change "LABEL $KEEP=$recipe" \
