@@ -1,11 +1,20 @@
 //! Say beside a Rust flow what its Docker image needs; build, health-check, push and register it by digest.
 
-pub use flowimage_macros::{FlowImage, flow_image};
+pub mod build;
+
+pub use flowimage_macros::{FlowImage, flow_image, health_check};
 pub use flowimage_runtime::flow::{Flow, FlowContext, FlowImage};
+pub use flowimage_runtime::health::Unhealthy;
+
+/// Runs that a Prefect server watches.
+#[cfg(feature = "prefect")]
+pub mod prefect {
+    pub use flowimage_runtime::prefect::report::layer;
+}
 
 /// What a file with flows needs in scope.
 pub mod prelude {
-    pub use crate::{Flow, FlowContext, FlowImage, flow_image};
+    pub use crate::{Flow, FlowContext, FlowImage, Unhealthy, flow_image, health_check};
 }
 
 /// What the macros' expansions name. Not part of the public interface.
@@ -13,8 +22,12 @@ pub mod prelude {
 pub mod __private {
     pub use flowimage_macros::FlowImage;
     pub use flowimage_runtime::flow::{
-        DerivesFlowImage, FlowContext, FlowEntry, FlowError, FlowImage as FlowImageTrait, Registered, Run,
-        outcome, run,
+        FlowContext, FlowEntry, FlowError, FlowImage as FlowImageTrait, Registered, Run, outcome, parameters,
+        run,
+    };
+    pub use flowimage_runtime::health::{HealthCheck, verdict};
+    pub use flowimage_runtime::parameters::{
+        AnySchema, HasJson, HasSchema, JsonOf, NoJson, Parameter, Parameters, SchemaOf,
     };
     pub use flowimage_runtime::serde_json::Value;
     pub use flowimage_runtime::{inventory, serde};
@@ -24,6 +37,19 @@ pub mod __private {
         #![allow(non_upper_case_globals, missing_docs)]
         flowimage_macros::__key_documentation!();
     }
+}
+
+/// Checks what no single declaration shows: that no two flows of this program have one name, and that the flows of one
+/// `image` agree on it. Every command does it first; a test finds it sooner:
+///
+/// ```
+/// flowimage::check_declarations().unwrap();
+/// ```
+///
+/// # Errors
+/// Every mistake, each on a line of its own.
+pub fn check_declarations() -> Result<(), String> {
+    flowimage_runtime::flow::flows().map(drop)
 }
 
 /// The command line of a program with flows: `fn main() -> ExitCode { flowimage::main() }`.

@@ -1,7 +1,63 @@
 //! Messages of wrong declarations: text and place. `./test ui` runs it.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
 #[test]
 fn messages() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*/*.rs");
+}
+
+/// The messages that stand in the expected texts.
+fn expected_messages() -> Vec<String> {
+    let folders = fs::read_dir("tests/ui")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files = folders.filter(|path| path.is_dir()).flat_map(|folder| {
+        let entries = fs::read_dir(folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().path())
+            .collect::<Vec<PathBuf>>()
+    });
+    files
+        .filter(|path| path.extension().is_some_and(|it| it == "stderr"))
+        .flat_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let errors = text.lines().filter_map(|line| line.strip_prefix("error: "));
+            errors.map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A message without what is the case's own: quoted words, numbers and the place in a file.
+fn template(message: &str) -> String {
+    let mut template = String::new();
+    for (index, part) in message.split('`').enumerate() {
+        if index % 2 == 1 {
+            template.push('_');
+        } else {
+            template.extend(part.chars().filter(|letter| !letter.is_ascii_digit()));
+        }
+    }
+    template
+}
+
+#[test]
+fn enough_cases_and_messages() {
+    let messages = expected_messages();
+    let templates: BTreeSet<_> = messages.iter().map(|message| template(message)).collect();
+    assert!(messages.len() >= 150, "{} messages", messages.len());
+    assert!(
+        templates.len() >= 60,
+        "{} templates: {templates:#?}",
+        templates.len()
+    );
+}
+
+#[test]
+fn five_mistakes_are_five_errors() {
+    let text = fs::read_to_string("tests/ui/values/five_mistakes.stderr").unwrap();
+    assert_eq!(text.matches("error: ").count(), 5);
 }

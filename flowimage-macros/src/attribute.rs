@@ -8,7 +8,9 @@ use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Pat, ReturnType, Signature, Type, Visibility};
 
 use crate::diagnostics;
-use crate::item::private;
+use crate::facade::{private, private_path};
+use crate::item::{last_segment, tokens};
+use crate::place::Place;
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expansion = match Kind::of(&item) {
@@ -21,8 +23,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     expansion.unwrap_or_else(|mistakes| {
         // The item stays, so that nothing that uses it is an error too.
-        let errors: TokenStream = mistakes.iter().map(diagnostics::error).collect();
-        quote!(#item #errors)
+        let errors = mistakes
+            .into_iter()
+            .map(|mistake| diagnostics::error(&mistake.map(&Place::from)));
+        quote!(#item #(#errors)*)
     })
 }
 
@@ -84,12 +88,16 @@ fn type_item(arguments: &TokenStream, item: &TokenStream) -> TokenStream {
         return quote!(#(#attributes)* #[__flow_image(#arguments)] #bare);
     }
     let name = &parsed.ident;
+    let (generics, arguments, conditions) = parsed.generics.split_for_impl();
     let private = private();
     quote! {
         #item
-        const _: fn() = || {
-            fn derives_flow_image<T: #private::DerivesFlowImage>() {}
-            derives_flow_image::<#name>();
+        const _: () = {
+            fn derives_flow_image<T: #private::FlowImageTrait>() {}
+            #[allow(dead_code)]
+            fn check #generics () #conditions {
+                derives_flow_image::<#name #arguments>();
+            }
         };
     }
 }
@@ -141,7 +149,7 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
         // Attributes and docs of an argument describe the parameter; the compiler takes none on a function's.
         bare.attrs.clear();
         if is_context(&argument.ty) {
-            passed.push(quote!(__flow_image_context));
+            passed.push(quote!(context));
             continue;
         }
         let Pat::Ident(pattern) = &*argument.pat else {
@@ -152,13 +160,12 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
             .is_some_and(|last| last == "Option")
             .then(|| quote!(#[serde(default)]));
         fields.push(quote!(#(#field_attributes)* #optional #field: #ty));
-        passed.push(quote!(self.#field));
+        passed.push(quote!(flow.#field));
     }
     let docs = attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("doc"));
     let private = private();
-    let serde = format!("{}::serde", quote!(#private)).replace(' ', "");
     let call = if signature.asyncness.is_some() {
         quote!(#name(#(#passed),*).await)
     } else {
@@ -173,27 +180,34 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
     } else {
         quote!(#private::outcome(::core::result::Result::<_, ::std::string::String>::Ok(#call)))
     };
+    // The function as it stands, where the compiler takes it so: nothing is then put together again.
+    let function = if signature.inputs.iter().any(has_attributes) {
+        quote!(#(#attributes)* #visibility #bare #body)
+    } else {
+        item.clone()
+    };
+    let path = private_path();
+    let marks = tokens(&format!(
+        "#[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #[derive({path}::serde::Deserialize, {path}::FlowImage)]
+        #[serde(crate = \"{path}::serde\", deny_unknown_fields)]"
+    ));
     Ok(quote! {
-        #(#attributes)* #visibility #bare #body
+        #function
 
         #(#docs)*
-        #[doc(hidden)]
-        #[allow(non_camel_case_types)]
-        #[derive(#private::serde::Deserialize, #private::FlowImage)]
-        #[serde(crate = #serde, deny_unknown_fields)]
-        #[__flow_image(fn #name, #arguments)]
-        struct #type_name { #(#fields),* }
-
-        impl #private::Run for #type_name {
-            #[allow(unused_variables, clippy::unused_unit, clippy::let_unit_value, clippy::unit_arg)]
-            async fn run(
-                self,
-                __flow_image_context: &#private::FlowContext,
-            ) -> ::core::result::Result<#private::Value, #private::FlowError> {
-                #outcome
-            }
-        }
+        #marks
+        #[__flow_image(fn #name { #outcome }, #arguments)]
+        #visibility struct #type_name { #(#fields),* }
     })
+}
+
+fn has_attributes(argument: &FnArg) -> bool {
+    match argument {
+        FnArg::Receiver(receiver) => !receiver.attrs.is_empty(),
+        FnArg::Typed(argument) => !argument.attrs.is_empty(),
+    }
 }
 
 /// Why a function cannot be a flow, each reason at its place.
@@ -202,7 +216,7 @@ fn refusals(signature: &Signature) -> Vec<Mistake<Span>> {
     if !signature.generics.params.is_empty() {
         mistakes.push(
             Mistake::new(
-                signature.generics.span(),
+                signature.generics.params.span(),
                 "a flow cannot be generic: the command line knows no types",
             )
             .help("write one function for each type"),
@@ -250,13 +264,4 @@ fn refusals(signature: &Signature) -> Vec<Mistake<Span>> {
 
 fn is_context(ty: &Type) -> bool {
     matches!(ty, Type::Reference(reference) if last_segment(&reference.elem).is_some_and(|last| last == "FlowContext"))
-}
-
-fn last_segment(ty: &Type) -> Option<String> {
-    match ty {
-        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
-        Type::Group(group) => last_segment(&group.elem),
-        Type::Paren(inner) => last_segment(&inner.elem),
-        _ => None,
-    }
 }

@@ -1,8 +1,8 @@
-//! What the macros must know of the item: docs, and the paths of the facade.
+//! What the macros must know of the item: docs, types, and text as tokens.
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
 
 /// The doc comment of an item, its lines joined, each without the space after `///`.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
@@ -24,7 +24,21 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// The path of the facade's hidden module.
-pub(crate) fn private() -> TokenStream {
-    quote!(::flowimage::__private)
+/// Tokens of fixed text. The compiler reads text many times faster than an unoptimised macro strings tokens together,
+/// and macros are unoptimised in most builds.
+pub(crate) fn tokens(text: &str) -> TokenStream {
+    text.parse().unwrap_or_else(|_| {
+        let message = format!("flowimage wrote what is no Rust, please report it: {text}");
+        quote!(::core::compile_error!(#message);)
+    })
+}
+
+/// The last name of a type's path.
+pub(crate) fn last_segment(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
+        Type::Group(group) => last_segment(&group.elem),
+        Type::Paren(inner) => last_segment(&inner.elem),
+        _ => None,
+    }
 }

@@ -6,8 +6,12 @@
 mod attribute;
 mod derive;
 mod diagnostics;
+mod facade;
+mod health_check;
 mod item;
 mod keys;
+mod parameters;
+mod place;
 mod surroundings;
 
 use proc_macro::TokenStream;
@@ -17,6 +21,14 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn flow_image(arguments: TokenStream, item: TokenStream) -> TokenStream {
     attribute::expand(arguments.into(), item.into()).into()
+}
+
+/// Marks a function as a health check of a flow, which is named by its function or type:
+/// `#[health_check(nightly_orders)]`. It is run inside the flow's image, by the flow binary, each in a process of its
+/// own. It may be async, takes nothing and returns a `Result`, whose error says what is wrong.
+#[proc_macro_attribute]
+pub fn health_check(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    health_check::expand(arguments.into(), item.into()).into()
 }
 
 /// Makes a type that carries `#[flow_image(…)]` a flow of this program, with its Dockerfile as

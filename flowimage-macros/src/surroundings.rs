@@ -1,11 +1,18 @@
-//! The crate's folder, as the compiler sees it.
+//! The crate's folder and `flowimage.toml`, as the compiler sees them.
 
+use std::cell::RefCell;
 use std::env;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use flowimage_model::declare::Surroundings;
 use flowimage_model::names::PathKind;
+use flowimage_model::settings::{FILE, Settings};
+use flowimage_model::tree::{Findings, Mistake};
+use proc_macro2::Span;
+
+use crate::place::Place;
 
 /// The folder of the crate that is compiled.
 pub(crate) struct CrateFolder {
@@ -46,21 +53,78 @@ impl CrateFolder {
     ///
     /// Absolute paths in the program would make its bytes, and so the image's digest, differ from folder to folder.
     pub(crate) fn within_workspace(&self) -> String {
-        let root = self
-            .path
-            .ancestors()
-            .filter(|folder| {
-                fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| {
-                    text.lines()
-                        .any(|line| line.trim_start().starts_with("[workspace"))
-                })
-            })
-            .last();
-        let relative = match root {
+        let root = self.workspace_root();
+        let relative = match &root {
             Some(root) => self.path.strip_prefix(root).unwrap_or(&self.path),
             None => Path::new(""),
         };
         relative.to_string_lossy().into_owned()
+    }
+
+    /// The topmost folder above with a workspace.
+    fn workspace_root(&self) -> Option<PathBuf> {
+        thread_local! {
+            // A compiler's process has one crate, an editor's many: the last one asked for is remembered.
+            static LAST: RefCell<(PathBuf, Option<PathBuf>)> = RefCell::default();
+        }
+        LAST.with_borrow_mut(|(path, root)| {
+            if *path != self.path {
+                *root = search_workspace(&self.path);
+                path.clone_from(&self.path);
+            }
+            root.clone()
+        })
+    }
+}
+
+fn search_workspace(folder: &Path) -> Option<PathBuf> {
+    let declares = |folder: &&Path| {
+        fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| {
+            text.lines()
+                .any(|line| line.trim_start().starts_with("[workspace"))
+        })
+    };
+    folder.ancestors().filter(declares).last().map(Path::to_owned)
+}
+
+/// `flowimage.toml`, where there is one.
+pub(crate) struct SettingsFile {
+    /// Its path.
+    pub(crate) path: Option<PathBuf>,
+    /// What it says of declarations.
+    pub(crate) settings: Settings<Place>,
+}
+
+impl SettingsFile {
+    /// Reads the file beside the crate's `Cargo.toml`, else the one at the workspace's root. `token` is where messages
+    /// point at.
+    pub(crate) fn read(folder: &CrateFolder, token: Span, findings: &mut Findings<Place>) -> Self {
+        let place = |position| Place {
+            span: token,
+            file: Some(position),
+        };
+        let folders = [Some(folder.path.clone()), folder.workspace_root()];
+        for path in folders.into_iter().flatten().map(|folder| folder.join(FILE)) {
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let message = format!("{} cannot be read: {error}", path.display());
+                    findings.mistake(Mistake::new(token.into(), message));
+                    break;
+                }
+            };
+            let (settings, found) = Settings::read(&text);
+            findings.extend(found.map(&place));
+            return Self {
+                path: Some(path),
+                settings: settings.declarations(&place),
+            };
+        }
+        Self {
+            path: None,
+            settings: Settings::default(),
+        }
     }
 }
 

@@ -4,8 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ContainerPath, EnvName, EnvValue, FlowName, LabelKey, PackageName, User};
+use crate::command::CommandName;
+use crate::health::{LibraryName, ProbeName};
+use crate::names::{ContainerPath, EnvName, EnvValue, FlowName, GroupName, LabelKey, PackageName, User};
+use crate::platform::Platform;
+use crate::python::PythonVersion;
 use crate::reference::{ImageName, ImageReference, ImageTag, RegistryUrl};
+use crate::requirement::Requirement;
+use crate::schedule::Schedule;
+use crate::secret::Secret;
 
 /// What the attribute, `flowimage.toml` and the item together say of one flow.
 ///
@@ -33,9 +40,18 @@ pub struct Declaration {
     /// The user's own Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<UserDockerfile>,
+    /// Path of the file that says what is no part of the build context, relative to the crate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dockerignore: Option<String>,
     /// apt, apk or dnf packages, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub system_dependencies: Vec<PackageName>,
+    /// Python requirements, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub python_dependencies: Vec<Requirement>,
+    /// The Python that runs them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python_version: Option<PythonVersion>,
     /// Files and folders to copy, sorted by destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileCopy>,
@@ -45,20 +61,104 @@ pub struct Declaration {
     /// Dockerfile instructions, in the order given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_dockerfile_commands: Vec<String>,
+    /// Values of the `ARG`s of the Dockerfile or of the extra commands, sorted by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub build_args: BTreeMap<EnvName, String>,
+    /// Where the build finds its secrets, sorted by id. Never a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
+    /// Programs that must be on `PATH`, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandName>,
+    /// The author's own health checks: program and arguments each, in the order given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<Vec<String>>,
+    /// What the flow's programs open at run time, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dynamic_libraries: Vec<LibraryName>,
+    /// Parameters with which the flow itself is run once inside the image: JSON, or plain text. `None` for no dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<BTreeMap<String, String>>,
+    /// Whether health checks see the engine's network.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub health_checks_network: bool,
+    /// Health checks left out, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip_health_checks: Vec<ProbeName>,
     /// Skips every health check.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ignore_healthchecks: bool,
+    /// Program and arguments that the flow binary runs as its child, where the flow is no Rust code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exec: Vec<String>,
+    /// Never asks a registry for the base: the engine has it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub local_image: bool,
+    /// Where the flow binary finds its libraries.
+    #[serde(default, skip_serializing_if = "Libraries::is_image")]
+    pub libraries: Libraries,
     /// Folder of the flow binary in the image.
     pub flow_directory: ContainerPath,
     /// The user the flow runs as, where declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
+    /// The platform of the image; the flow binary's where none is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// Labels of the image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<LabelKey, String>,
+    /// The `[image.NAME]` of `flowimage.toml` that the flow shares with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<GroupName>,
+    /// Tags at the orchestrator, sorted. Nothing of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// When the orchestrator runs the flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// The orchestrator's work pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_pool: Option<String>,
     /// Lints silenced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
+}
+
+/// Where the flow binary finds its shared libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Libraries {
+    /// In the image, where its base has them.
+    #[default]
+    Image,
+    /// Beside the binary, with their loader, whatever the base has.
+    Bundled,
+}
+
+impl Libraries {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's skip_serializing_if passes a reference"
+    )]
+    fn is_image(&self) -> bool {
+        *self == Self::Image
+    }
+}
+
+impl std::str::FromStr for Libraries {
+    type Err = crate::value_error::ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "image" => Ok(Self::Image),
+            "bundled" => Ok(Self::Bundled),
+            _ => Err(crate::value_error::ValueError::new(format!(
+                "{} is no place of libraries: expected `image` or `bundled`",
+                crate::value_error::shown(text)
+            ))),
+        }
+    }
 }
 
 /// What an image is built on.
@@ -161,8 +261,17 @@ impl Declaration {
     pub fn needs_run(&self) -> Option<&'static str> {
         if self.dockerfile.is_some() {
             Some("dockerfile")
-        } else if !self.system_dependencies.is_empty() {
+        } else {
+            self.generated_run()
+        }
+    }
+
+    /// The first key whose generated steps need a `RUN`, the author's own Dockerfile aside.
+    pub fn generated_run(&self) -> Option<&'static str> {
+        if !self.system_dependencies.is_empty() {
             Some("system_dependencies")
+        } else if !self.python_dependencies.is_empty() {
+            Some("python_dependencies")
         } else if self
             .extra_dockerfile_commands
             .iter()

@@ -1,20 +1,36 @@
-//! What the renderer must know of a user's Dockerfile: its stages, and the user of the last one.
+//! A user's Dockerfile: read as builders read it, and looked at for what they would refuse or nobody can mean.
+//!
+//! Source: <https://docs.docker.com/reference/dockerfile/> and BuildKit's `frontend/dockerfile`. What only newer
+//! builders know (here-documents, `--link`, `--parents`) is known here; whether the engine at hand knows it, it says.
 
-/// A Dockerfile's instructions as logical lines: continuations joined, comments left out.
+mod check;
+mod flags;
+mod heredoc;
+mod instruction;
+mod json;
+mod lines;
+mod sources;
+mod stages;
+mod values;
+mod words;
+
+use check::Found;
+pub use instruction::Instruction;
+use lines::LogicalLine;
+
+/// A Dockerfile's instructions, in one line each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dockerfile {
     instructions: Vec<Instruction>,
+    doubts: Vec<DockerfileDoubt>,
+    escape: char,
 }
 
-/// One instruction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// Line it starts on, from 1.
-    pub line: usize,
-    /// Its word, in upper case.
-    pub word: String,
-    /// Everything after the word, continuations joined by a space.
-    pub arguments: String,
+/// Line and column, both from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 /// What is wrong with a Dockerfile, and where.
@@ -22,13 +38,44 @@ pub struct Instruction {
 pub struct DockerfileMistake {
     /// Line, from 1.
     pub line: usize,
-    /// Column, from 1.
+    /// Column, from 1, in characters.
     pub column: usize,
     /// What is wrong.
     pub message: String,
     /// The way out.
     pub help: Option<String>,
 }
+
+/// What builders take but is most likely not meant; `allow` silences it by the lint's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DockerfileDoubt {
+    /// The lint's name.
+    pub lint: &'static str,
+    /// Place, text and way out.
+    pub mistake: DockerfileMistake,
+}
+
+impl DockerfileMistake {
+    fn new(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            line: place.line,
+            column: place.column,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The lint of `EXPOSE` with a port of the host, which publishes nothing.
+pub const PUBLISHED_PORT: &str = "published_port";
+
+/// The lint of an exec form that is no JSON, so that a shell runs it.
+pub const SHELL_FORM: &str = "shell_form";
 
 /// Instructions of a Dockerfile.
 /// Source: <https://docs.docker.com/reference/dockerfile/>.
@@ -54,95 +101,53 @@ pub const INSTRUCTIONS: [&str; 18] = [
 ];
 
 impl Dockerfile {
-    /// Reads the text of a Dockerfile.
+    /// Reads the text of a Dockerfile and looks at all that is in it.
     ///
     /// # Errors
-    /// Every word that is no instruction, a missing `FROM`, an escape directive that flowimage does not write.
+    /// Every mistake, in the order of the text.
     pub fn parse(text: &str) -> Result<Self, Vec<DockerfileMistake>> {
-        let mut mistakes = Vec::new();
-        let mut instructions: Vec<Instruction> = Vec::new();
-        let mut heredocs: Vec<(String, bool)> = Vec::new();
-        let mut continued = false;
-        for (number, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {
-            if let Some((word, strip)) = heredocs.first() {
-                let end = if *strip {
-                    line.trim_start_matches('\t')
-                } else {
-                    line
-                };
-                if end == word {
-                    heredocs.remove(0);
-                }
-                continue;
-            }
-            let trimmed = line.trim();
-            if trimmed.starts_with('#') {
-                if instructions.is_empty() && !continued && is_foreign_escape(trimmed) {
-                    mistakes.push(DockerfileMistake {
-                        line: number + 1,
-                        column: 1,
-                        message: "the escape directive changes how every later line is read".to_owned(),
-                        help: Some(
-                            "flowimage builds Linux images: remove it and continue lines with `\\`"
-                                .to_owned(),
-                        ),
-                    });
-                }
-                continue;
-            }
-            if trimmed.is_empty() {
-                continue;
-            }
-            let (content, goes_on) = match trimmed.strip_suffix('\\') {
-                Some(content) => (content.trim_end(), true),
-                None => (trimmed, false),
-            };
-            if continued {
-                if let Some(last) = instructions.last_mut() {
-                    last.arguments.push(' ');
-                    last.arguments.push_str(content);
-                }
-            } else {
-                let (word, arguments) = content.split_once(char::is_whitespace).unwrap_or((content, ""));
-                let upper = word.to_ascii_uppercase();
-                if !INSTRUCTIONS.contains(&upper.as_str()) {
-                    let near = crate::suggest::suggest(&upper, INSTRUCTIONS);
-                    mistakes.push(DockerfileMistake {
-                        line: number + 1,
-                        column: line.len() - line.trim_start().len() + 1,
-                        message: format!("unknown instruction `{word}`"),
-                        help: Some(match near {
-                            Some(near) => format!("did you mean `{near}`?"),
-                            None => format!("expected one of: {}", INSTRUCTIONS.join(", ")),
-                        }),
-                    });
-                }
-                instructions.push(Instruction {
-                    line: number + 1,
-                    word: upper,
-                    arguments: arguments.trim().to_owned(),
-                });
-            }
-            continued = goes_on;
-            if !continued
-                && let Some(last) = instructions.last()
-                && matches!(last.word.as_str(), "RUN" | "COPY" | "ADD")
-            {
-                heredocs = heredoc_words(&last.arguments);
-            }
+        let read = lines::read(text);
+        let mut file = Self::of(&read);
+        let mut found = Found {
+            mistakes: read.mistakes,
+            doubts: Vec::new(),
+        };
+        if let Some(place) = read.escape_place {
+            found.mistakes.push(
+                DockerfileMistake::new(
+                    place,
+                    "the escape directive changes how every later line is read, also those of the other keys",
+                )
+                .with_help("flowimage builds Linux images: remove it and continue lines with `\\`"),
+            );
         }
-        if !instructions.iter().any(|it| it.word == "FROM") {
-            mistakes.push(DockerfileMistake {
-                line: 1,
-                column: 1,
-                message: "no FROM: a Dockerfile starts from an image".to_owned(),
-                help: Some("begin with `FROM debian:bookworm-slim`, say".to_owned()),
-            });
+        for instruction in &file.instructions {
+            check::check(instruction, file.escape, &mut found);
         }
-        if mistakes.is_empty() {
-            Ok(Self { instructions })
+        stages::check(&file, &mut found);
+        found.mistakes.sort_by_key(|it| (it.line, it.column));
+        if found.mistakes.is_empty() {
+            file.doubts = found.doubts;
+            Ok(file)
         } else {
-            Err(mistakes)
+            Err(found.mistakes)
+        }
+    }
+
+    /// Reads the text of a Dockerfile as far as it can be read, and looks at nothing.
+    pub fn read(text: &str) -> Self {
+        Self::of(&lines::read(text))
+    }
+
+    fn of(read: &lines::Lines) -> Self {
+        Self {
+            instructions: read
+                .lines
+                .iter()
+                .map(|line| Instruction::read(line, 0, read.escape))
+                .collect(),
+            doubts: Vec::new(),
+            escape: read.escape,
         }
     }
 
@@ -151,130 +156,55 @@ impl Dockerfile {
         &self.instructions
     }
 
+    /// What is most likely not meant.
+    pub fn doubts(&self) -> &[DockerfileDoubt] {
+        &self.doubts
+    }
+
     /// The user that the last stage ends with, through the stages it stands on; `None` where no `USER` says so.
     pub fn final_user(&self) -> Option<String> {
-        self.stages().pop().and_then(|stage| stage.user)
+        stages::read(self).pop().and_then(|stage| stage.user)
     }
 
     /// The image that the last stage stands on, through stages and the defaults of `ARG`s before the first
     /// `FROM`.
     pub fn final_base(&self) -> Option<String> {
-        self.stages().pop().map(|stage| stage.base)
-    }
-
-    fn stages(&self) -> Vec<Stage> {
-        let mut stages: Vec<Stage> = Vec::new();
-        let mut arguments: Vec<(String, String)> = Vec::new();
-        for instruction in &self.instructions {
-            match instruction.word.as_str() {
-                "ARG" if stages.is_empty() => {
-                    if let Some((name, value)) = instruction.arguments.split_once('=') {
-                        arguments.push((name.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
-                    }
-                }
-                "USER" => {
-                    if let Some(stage) = stages.last_mut() {
-                        stage.user = Some(instruction.arguments.clone());
-                    }
-                }
-                "FROM" => {
-                    let mut words = instruction
-                        .arguments
-                        .split_whitespace()
-                        .filter(|word| !word.starts_with("--"));
-                    let image = words.next().unwrap_or_default();
-                    let name = match (words.next(), words.next()) {
-                        (Some(word), Some(name)) if word.eq_ignore_ascii_case("as") => {
-                            Some(name.to_ascii_lowercase())
-                        }
-                        _ => None,
-                    };
-                    let image = crate::escape::expand_env(image, &|wanted| {
-                        arguments
-                            .iter()
-                            .rev()
-                            .find(|(name, _)| name == wanted)
-                            .map(|(_, value)| value.clone())
-                    });
-                    let wanted = image.to_ascii_lowercase();
-                    let below = stages
-                        .iter()
-                        .rev()
-                        .find(|stage| stage.name.as_deref() == Some(&wanted));
-                    let (base, user) =
-                        below.map_or((image, None), |stage| (stage.base.clone(), stage.user.clone()));
-                    stages.push(Stage { name, base, user });
-                }
-                _ => {}
-            }
-        }
-        stages
+        stages::read(self).pop().map(|stage| stage.base)
     }
 }
 
-/// One stage: its name, the external image it stands on in the end, and its user.
-struct Stage {
-    name: Option<String>,
-    base: String,
-    user: Option<String>,
+/// What one instruction that stands alone takes from the build context.
+pub fn context_sources(text: &str) -> Vec<String> {
+    sources::of_context(&Instruction::read(&LogicalLine::alone(text), 0, '\\'), '\\')
+        .into_iter()
+        .map(|(source, _)| source)
+        .collect()
 }
 
-fn is_foreign_escape(comment: &str) -> bool {
-    comment[1..]
-        .split_once('=')
-        .is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("escape") && value.trim() != "\\")
-}
-
-/// The here-documents that a command opens, with whether leading tabs of their end are dropped.
-fn heredoc_words(arguments: &str) -> Vec<(String, bool)> {
-    let mut words = Vec::new();
-    for word in arguments.split_whitespace() {
-        let word = word.trim_start_matches(|it: char| it.is_ascii_digit());
-        let Some(rest) = word.strip_prefix("<<") else {
-            continue;
-        };
-        let (rest, strip) = rest.strip_prefix('-').map_or((rest, false), |rest| (rest, true));
-        let name = rest.trim_matches(['"', '\'']);
-        if !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        {
-            words.push((name.to_owned(), strip));
-        }
+/// Looks at one instruction that stands alone, such as one of `extra_dockerfile_commands`.
+///
+/// # Errors
+/// Every mistake, with its column; the line is 1.
+pub fn check_alone(text: &str) -> Result<Vec<DockerfileDoubt>, Vec<DockerfileMistake>> {
+    let mut found = Found::default();
+    let line = LogicalLine::alone(text);
+    check::check(&Instruction::read(&line, 0, '\\'), '\\', &mut found);
+    if let Some(document) = heredoc::opened_by(text, '\\').first() {
+        found.mistakes.push(
+            DockerfileMistake::new(
+                line.place(document.offset),
+                "a here-document needs lines of its own",
+            )
+            .with_help("put its text into a file and declare that in `files`"),
+        );
     }
-    words
+    if found.mistakes.is_empty() {
+        Ok(found.doubts)
+    } else {
+        Err(found.mistakes)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_base_and_user_through_stages() {
-        let text = "# syntax=x\nARG V=12\nFROM debian:${V} AS base\nUSER app\nRUN a \\\n  # note\n  b\nFROM scratch as other\nFROM base\nRUN cat <<EOF > /x\nUSER nobody\nEOF\n";
-        let parsed = Dockerfile::parse(text).unwrap();
-        assert_eq!(parsed.final_base().as_deref(), Some("debian:12"));
-        assert_eq!(parsed.final_user().as_deref(), Some("app"));
-        assert_eq!(
-            parsed
-                .instructions()
-                .iter()
-                .find(|it| it.word == "RUN")
-                .unwrap()
-                .arguments,
-            "a b"
-        );
-    }
-
-    #[test]
-    fn says_every_mistake_with_its_line() {
-        let found = Dockerfile::parse("RUNN x\n  COPPY a b\n").unwrap_err();
-        assert_eq!(
-            found.iter().map(|it| (it.line, it.column)).collect::<Vec<_>>(),
-            [(1, 1), (2, 3), (1, 1)]
-        );
-        assert_eq!(found[0].help.as_deref(), Some("did you mean `RUN`?"));
-        assert!(Dockerfile::parse("# escape=`\nFROM x\n").is_err());
-    }
-}
+#[path = "dockerfile/tests.rs"]
+mod tests;

@@ -46,6 +46,27 @@ impl FromStr for FlowName {
     }
 }
 
+/// The name of an `[image.NAME]` in `flowimage.toml`: letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupName(String);
+text_value!(GroupName);
+
+impl FromStr for GroupName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if !text.is_empty() && text.len() <= 100 && text.bytes().all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ValueError::new(format!(
+            "{} is no name of an image: expected letters, digits, `-` and `_`, as in `[image.etl]`",
+            shown(text)
+        )))
+    }
+}
+
 /// The name of an environment variable: a letter or `_`, then letters, digits and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -241,6 +262,7 @@ mod tests {
             &["a", "nightly-orders", "etl2"],
             &["", "A", "a_b", "-a", "a-", "a--b", "a/b", "ä"],
         );
+        accepts::<GroupName>(&["etl", "ETL_2", "a-b"], &["", "a b", "a.b", "é"]);
         accepts::<EnvName>(&["A", "_x1", "TDSVER"], &["", "1A", "A-B", "A B", "Ä"]);
         accepts::<EnvValue>(
             &["", "7.4", "$PATH:/x", "a b # \" '"],

@@ -4,7 +4,9 @@
 //! destination, what the binary needs on its base), or stands in an `ARG` with a default. Nothing here is newer
 //! than Docker Engine 20.10's built-in frontend.
 
-use crate::declaration::{Base, Declaration};
+mod packages;
+
+use crate::declaration::{Base, Declaration, Libraries};
 use crate::escape;
 
 /// Folder of the build context that holds everything flowimage stages.
@@ -21,7 +23,8 @@ pub const USER_ARGUMENT: &str = "FLOWIMAGE_USER";
 pub struct Rendered {
     /// The whole text.
     pub text: String,
-    /// Length in bytes of the environment: all but the flow's own part, which changes with the code.
+    /// Length in bytes of the environment: all but labels and the flow's own part, which flows that share an
+    /// environment have each for themselves.
     pub environment: usize,
     /// Which lines came from which key.
     pub parts: Vec<Part>,
@@ -55,18 +58,54 @@ impl Rendered {
 
 /// Writes the Dockerfile of a declaration. What changes least comes first, so that caches hold.
 pub fn render(declaration: &Declaration) -> Rendered {
+    write(declaration, Caches::Without)
+}
+
+/// The environment's text for a builder with cache mounts: what package managers download is kept between builds.
+/// Line by line it does what [`Rendered::environment_text`] does, and leaves the same behind.
+pub fn environment_with_caches(declaration: &Declaration) -> String {
+    let Rendered {
+        mut text,
+        environment,
+        ..
+    } = write(declaration, Caches::Mounted);
+    text.truncate(environment);
+    text
+}
+
+/// Whether steps may keep their downloads for later builds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caches {
+    Without,
+    Mounted,
+}
+
+fn write(declaration: &Declaration, caches: Caches) -> Rendered {
     let mut page = Page::default();
     match &declaration.dockerfile {
         Some(dockerfile) => page.dockerfile(&dockerfile.text),
         None => page.base(declaration),
     }
-    if !declaration.system_dependencies.is_empty() {
-        page.part("system_dependencies", |text| {
-            system_dependencies(declaration, text)
+    let runs = declaration.needs_run().is_some();
+    if runs && needs_account(declaration) {
+        page.part("user", |text| text.push_str(ACCOUNT));
+    }
+    if runs && !declaration.build_args.is_empty() {
+        page.part("build_args", |text| {
+            for (name, value) in &declaration.build_args {
+                text.push_str(&format!("ARG {name}={}\n", escape::env_value(value)));
+            }
         });
     }
-    if declaration.needs_run().is_some() && needs_account(declaration) {
-        page.part("user", |text| text.push_str(ACCOUNT));
+    if !declaration.system_dependencies.is_empty() {
+        page.part("system_dependencies", |text| {
+            packages::system(declaration, caches == Caches::Mounted, text)
+        });
+    }
+    if !declaration.python_dependencies.is_empty() {
+        page.part("python_dependencies", |text| {
+            packages::python(declaration, caches == Caches::Mounted, text)
+        });
     }
     if !declaration.files.is_empty() {
         page.part("files", |text| files(declaration, text));
@@ -82,15 +121,16 @@ pub fn render(declaration: &Declaration) -> Rendered {
     }
     if !declaration.extra_dockerfile_commands.is_empty() {
         page.part("extra_dockerfile_commands", |text| {
-            if declaration.needs_run().is_some() {
-                text.push_str("USER root\n");
+            if runs {
+                text.push_str("USER 0:0\n");
             }
             for command in &declaration.extra_dockerfile_commands {
-                text.push_str(command.trim());
+                text.push_str(&packages::with_secrets(command.trim(), declaration));
                 text.push('\n');
             }
         });
     }
+    let environment = page.text.len();
     if !declaration.labels.is_empty() {
         page.part("labels", |text| {
             let pairs = declaration
@@ -100,7 +140,6 @@ pub fn render(declaration: &Declaration) -> Rendered {
             instruction("LABEL", pairs, text);
         });
     }
-    let environment = page.text.len();
     page.part("flow", |text| flow(declaration, text));
     Rendered {
         text: page.text,
@@ -112,6 +151,42 @@ pub fn render(declaration: &Declaration) -> Rendered {
 /// The flow binary's path in the image.
 pub fn binary_path(declaration: &Declaration) -> String {
     format!("{}/flow", declaration.flow_directory)
+}
+
+/// Folder of the libraries in the image, where they are bundled.
+pub fn library_folder(declaration: &Declaration) -> String {
+    format!("{}/lib", declaration.flow_directory)
+}
+
+/// The loader in the image, where it is bundled; one name for every C library and architecture.
+pub fn loader_path(declaration: &Declaration) -> String {
+    format!("{}/loader", library_folder(declaration))
+}
+
+/// The words that start the flow binary.
+pub fn entrypoint(declaration: &Declaration) -> Vec<String> {
+    let binary = binary_path(declaration);
+    match declaration.libraries {
+        Libraries::Image => vec![binary],
+        Libraries::Bundled => {
+            let folder = library_folder(declaration);
+            vec![
+                loader_path(declaration),
+                "--library-path".to_owned(),
+                folder,
+                binary,
+            ]
+        }
+    }
+}
+
+/// The words after the entrypoint: the flow to run. An image that several flows share cannot know which, and lists
+/// them.
+pub fn command(declaration: &Declaration) -> Vec<&str> {
+    match declaration.image {
+        Some(_) => vec!["list"],
+        None => vec!["run", declaration.name.as_str()],
+    }
 }
 
 /// Where a file or folder lies in the build context: below its own destination, so that none collide.
@@ -127,7 +202,7 @@ fn needs_account(declaration: &Declaration) -> bool {
 /// Gives the default user a name and a home, unless the base brings a user of its own.
 const ACCOUNT: &str = "\
 ARG FLOWIMAGE_USER=65532:65532
-USER root
+USER 0:0
 RUN set -eu; \\
     case \"$FLOWIMAGE_USER\" in 65532|65532:*) ;; *) exit 0 ;; esac; \\
     grep -q '^[^:]*:[^:]*:65532:' /etc/passwd \\
@@ -161,10 +236,9 @@ impl Page {
     }
 
     fn base(&mut self, declaration: &Declaration) {
-        self.text.push_str(&format!(
-            "# The image of the flow `{}`, written by flowimage from its declaration.\n",
-            declaration.name
-        ));
+        // No name: flows with one environment have one text of it.
+        self.text
+            .push_str("# Written by flowimage from the declaration of a flow; each part names its key.\n");
         let base = declaration.base_image.base();
         self.part("base_image", |text| text.push_str(&format!("FROM {base}\n")));
     }
@@ -191,36 +265,6 @@ fn instruction(word: &str, arguments: impl Iterator<Item = String>, text: &mut S
     text.push('\n');
 }
 
-/// The package manager is chosen by the step itself: the text is one for every base.
-fn system_dependencies(declaration: &Declaration, text: &mut String) {
-    let words: Vec<_> = declaration
-        .system_dependencies
-        .iter()
-        .map(|it| escape::shell_word(it.as_str()))
-        .collect();
-    let packages = words.join(" ");
-    text.push_str(&format!(
-        "\
-USER root
-RUN set -eu; \\
-    if command -v apt-get > /dev/null; then \\
-      export DEBIAN_FRONTEND=noninteractive; \\
-      apt-get update; \\
-      apt-get install -y --no-install-recommends {packages}; \\
-      rm -rf /var/lib/apt/lists/*; \\
-    elif command -v apk > /dev/null; then \\
-      apk add --no-cache {packages}; \\
-    elif command -v dnf > /dev/null; then \\
-      dnf install -y {packages}; \\
-      dnf clean all; \\
-    else \\
-      echo 'flowimage: the base image has none of apt-get, apk and dnf' >&2; \\
-      exit 127; \\
-    fi
-"
-    ));
-}
-
 fn files(declaration: &Declaration, text: &mut String) {
     for file in &declaration.files {
         let destination = file.destination.as_str();
@@ -229,7 +273,8 @@ fn files(declaration: &Declaration, text: &mut String) {
         } else {
             ""
         };
-        let source = format!("{}{slash}", staged_file(destination));
+        // A source is a pattern, a destination is not.
+        let source = escape::copy_source(&format!("{}{slash}", staged_file(destination)));
         let words = [source, format!("{destination}{slash}")];
         text.push_str(&format!("COPY {}\n", escape::word_array(&words)));
     }
@@ -239,6 +284,9 @@ fn flow(declaration: &Declaration, text: &mut String) {
     let binary = binary_path(declaration);
     if declaration.needs_run().is_none() {
         text.push_str(&format!("COPY {STAGED}/rootfs/ /\n"));
+    }
+    if declaration.libraries == Libraries::Bundled {
+        text.push_str(&format!("COPY {STAGED}/lib/ {}/\n", library_folder(declaration)));
     }
     text.push_str(&format!("COPY {STAGED}/flow {binary}\n"));
     if *declaration.base_image.base() == Base::Scratch && declaration.user.is_none() {
@@ -262,11 +310,11 @@ fn flow(declaration: &Declaration, text: &mut String) {
             text.push_str(&format!("USER ${{{USER_ARGUMENT}}}\n"));
         }
     }
-    text.push_str(&format!("ENTRYPOINT {}\n", escape::json_array(&[&binary])));
     text.push_str(&format!(
-        "CMD {}\n",
-        escape::json_array(&["run", declaration.name.as_str()])
+        "ENTRYPOINT {}\n",
+        escape::json_array(&entrypoint(declaration))
     ));
+    text.push_str(&format!("CMD {}\n", escape::json_array(&command(declaration))));
 }
 
 fn final_user(dockerfile: &str) -> Option<String> {

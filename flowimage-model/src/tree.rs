@@ -64,6 +64,76 @@ impl<P> Default for Tree<P> {
     }
 }
 
+impl<P> Tree<P> {
+    /// The value of a key, where it is a text.
+    pub fn text(&self, key: &str) -> Option<(&str, &P)> {
+        let entry = self.entries.iter().find(|entry| entry.key == key)?;
+        match &entry.value.value {
+            Value::Text(text) => Some((text, &entry.value.place)),
+            _ => None,
+        }
+    }
+
+    /// The same tree with other places.
+    pub fn map<Q>(self, to: &impl Fn(P) -> Q) -> Tree<Q> {
+        Tree {
+            entries: map_entries(self.entries, to),
+        }
+    }
+}
+
+fn map_entries<P, Q>(entries: Vec<Entry<P>>, to: &impl Fn(P) -> Q) -> Vec<Entry<Q>> {
+    entries
+        .into_iter()
+        .map(|entry| Entry {
+            key: entry.key,
+            key_place: to(entry.key_place),
+            value: map_node(entry.value, to),
+        })
+        .collect()
+}
+
+fn map_node<P, Q>(node: Node<P>, to: &impl Fn(P) -> Q) -> Node<Q> {
+    let value = match node.value {
+        Value::Text(text) => Value::Text(text),
+        Value::Flag(flag) => Value::Flag(flag),
+        Value::Other(text) => Value::Other(text),
+        Value::List(items) => Value::List(items.into_iter().map(|item| map_node(item, to)).collect()),
+        Value::Map(entries) => Value::Map(map_entries(entries, to)),
+    };
+    Node {
+        value,
+        place: to(node.place),
+    }
+}
+
+/// A place in a file: line and column in characters, both from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place of a byte of a text.
+    pub fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
 /// Something wrong in the source: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake<P> {
@@ -82,6 +152,15 @@ impl<P> Mistake<P> {
             place,
             message: message.into(),
             help: Vec::new(),
+        }
+    }
+
+    /// The same mistake at another place.
+    pub fn map<Q>(self, to: &impl Fn(P) -> Q) -> Mistake<Q> {
+        Mistake {
+            place: to(self.place),
+            message: self.message,
+            help: self.help,
         }
     }
 
@@ -124,6 +203,27 @@ impl<P> Findings<P> {
     /// Adds a mistake.
     pub fn mistake(&mut self, mistake: Mistake<P>) {
         self.mistakes.push(mistake);
+    }
+
+    /// The same findings with other places.
+    pub fn map<Q>(self, to: &impl Fn(P) -> Q) -> Findings<Q> {
+        Findings {
+            mistakes: self.mistakes.into_iter().map(|mistake| mistake.map(to)).collect(),
+            doubts: self
+                .doubts
+                .into_iter()
+                .map(|doubt| Doubt {
+                    lint: doubt.lint,
+                    mistake: doubt.mistake.map(to),
+                })
+                .collect(),
+        }
+    }
+
+    /// Adds what another reader found.
+    pub fn extend(&mut self, other: Findings<P>) {
+        self.mistakes.extend(other.mistakes);
+        self.doubts.extend(other.doubts);
     }
 
     /// Adds a doubt.

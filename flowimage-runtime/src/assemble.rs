@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use flowimage_model::Declaration;
-use flowimage_model::declaration::Base;
+use flowimage_model::declaration::{Base, Libraries};
 use flowimage_model::escape::expand_env;
-use flowimage_model::render::{DEFAULT_USER, binary_path};
+use flowimage_model::render::{DEFAULT_USER, binary_path, command, entrypoint, library_folder};
 use serde_json::{Value, json};
 
 use crate::elf::{self, Elf};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
-use crate::layer_cache::{Inputs, LayerCache};
-use crate::oci::{Image, Layer, Platform};
+use crate::layer_cache::LayerCache;
+use crate::oci::{Digest, Image, Layer, Platform};
 use crate::scratch;
+use crate::timestamp;
 
 /// The program that becomes the entrypoint of every flow's image.
 #[derive(Clone, Debug)]
@@ -62,70 +63,119 @@ pub struct Foundation {
     pub layers: Vec<Layer>,
     /// Files that give the default user a name, where the base has no user.
     pub account: BTreeMap<String, String>,
-    /// Whether files, variables and labels of the declaration are in it already.
+    /// Whether files and variables of the declaration are in it already.
     pub complete: bool,
+    /// An entrypoint that runs its arguments, and so stays in front of the flow.
+    pub entrypoint: Vec<String>,
+    /// Of an environment that an engine built.
+    pub identity: Option<Digest>,
 }
 
-/// An image put together, and whether any layer had to be made for it.
-#[derive(Clone, Debug)]
-pub struct Assembled {
-    /// The image.
-    pub image: Image,
-    /// Names of the layers that were made now: `libraries`, `files`, `flow`.
-    pub made: Vec<&'static str>,
-}
-
-/// Puts the image of a flow together on a foundation.
+/// The parts of an image that this machine has, each a layer, lowest first: kinds and contents.
 ///
 /// # Errors
-/// A file or library cannot be read; the layout cannot be written.
+/// A file or library cannot be read.
+pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Result<Vec<Part>, Failure> {
+    let mut parts = Vec::new();
+    if *declaration.base_image.base() == Base::Scratch {
+        let root = scratch::root(&binary.path, &binary.elf, &shipped_programs(declaration, folder))
+            .map_err(at(Stage::Plan))?;
+        parts.push(Part {
+            kind: Kind::Library,
+            content: root,
+        });
+    }
+    if !declaration.files.is_empty() {
+        parts.push(Part {
+            kind: Kind::File,
+            content: files(declaration, folder).map_err(at(Stage::Plan))?,
+        });
+    }
+    if declaration.libraries == Libraries::Bundled {
+        parts.push(Part {
+            kind: Kind::Bundle,
+            content: libraries(declaration, binary)?,
+        });
+    }
+    let mut flow = LayerBuilder::new();
+    flow.add(
+        &binary_path(declaration),
+        Entry {
+            content: Content::Host(binary.path.clone()),
+            mode: 0o755,
+            owner: 0,
+        },
+    );
+    parts.push(Part {
+        kind: Kind::Binary,
+        content: flow,
+    });
+    Ok(parts)
+}
+
+/// A layer of a flow's image that is not made yet.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it holds.
+    pub kind: Kind,
+    /// Its entries.
+    pub content: LayerBuilder,
+}
+
+/// What a part of an image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What an empty base needs to run the binary.
+    Library,
+    /// The declared files.
+    File,
+    /// The loader and libraries that are bundled with the binary.
+    Bundle,
+    /// The flow binary alone: the one layer that a change of the code changes, and one for all flows of a binary.
+    Binary,
+}
+
+impl Kind {
+    /// Its name, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Library => "library",
+            Kind::File => "file",
+            Kind::Bundle => "bundle",
+            Kind::Binary => "binary",
+        }
+    }
+}
+
+/// Puts the image of a flow together: its parts on a foundation.
+///
+/// # Errors
+/// A file cannot be read, or changed meanwhile; the layout cannot be written.
 pub fn assemble(
     unit: &FlowUnit,
-    folder: &Path,
     binary: &Binary,
+    parts: &[Part],
     foundation: &Foundation,
-    cache: &LayerCache,
+    cache: &LayerCache<'_>,
     created: u64,
-) -> Result<Assembled, Failure> {
-    let declaration = &unit.declaration;
+) -> Result<Image, Failure> {
     let mut layers = foundation.layers.clone();
-    let mut made = Vec::new();
-    let mut add = |name: &'static str, (layer, new): (Layer, bool)| {
-        layers.push(layer);
-        if new {
-            made.push(name);
+    if let Some(account) = account(&unit.declaration, foundation) {
+        let layer = cache.layer("account", &account, |_| Ok(None));
+        layers.push(layer.map_err(at(Stage::Build))?);
+    }
+    for part in parts {
+        if foundation.complete && matches!(part.kind, Kind::Library | Kind::File) {
+            continue;
         }
-    };
-    if *declaration.base_image.base() == Base::Scratch && !foundation.complete {
-        let root = scratch::root(&binary.path, &binary.elf, &shipped_programs(declaration, folder))
-            .map_err(at(Stage::Build))?;
-        let inputs = inputs("libraries", &root).map_err(at(Stage::Build))?;
-        add(
-            "libraries",
-            cache.layer(&inputs, || Ok(root)).map_err(at(Stage::Build))?,
-        );
+        let layer = cache.layer(part.kind.word(), &part.content, |content| {
+            match part.kind == Kind::Binary && binary.has_debug_sections {
+                true => stripped(content).map(Some),
+                false => Ok(None),
+            }
+        });
+        layers.push(layer.map_err(at(Stage::Build))?);
     }
-    if !foundation.account.is_empty() && declaration.user.is_none() {
-        let mut account = LayerBuilder::new();
-        for (path, text) in &foundation.account {
-            account.bytes(path, text.as_bytes(), 0o644);
-        }
-        account.folder("/home/flow", 0o755, scratch::DEFAULT_UID);
-        let inputs = inputs("account", &account).map_err(at(Stage::Build))?;
-        add(
-            "account",
-            cache.layer(&inputs, || Ok(account)).map_err(at(Stage::Build))?,
-        );
-    }
-    if !declaration.files.is_empty() && !foundation.complete {
-        let files = files(declaration, folder).map_err(at(Stage::Build))?;
-        let inputs = inputs("files", &files).map_err(at(Stage::Build))?;
-        add(
-            "files",
-            cache.layer(&inputs, || Ok(files)).map_err(at(Stage::Build))?,
-        );
-    }
-    add("flow", flow_layer(declaration, binary, cache)?);
     let config = configuration(unit, binary, foundation, &layers, created);
     let config = serde_json::to_vec(&config).map_err(|error| {
         Failure::text(
@@ -134,16 +184,20 @@ pub fn assemble(
             "report this: a configuration is JSON",
         )
     })?;
-    Ok(Assembled {
-        image: Image::new(config, layers),
-        made,
-    })
+    Ok(Image::new(config, layers))
 }
 
-fn inputs(kind: &str, layer: &LayerBuilder) -> Result<Inputs, LayerError> {
-    let mut inputs = Inputs::new(kind);
-    inputs.entries(layer)?;
-    Ok(inputs)
+/// The files that give the default user a name and a home, where the base has no user.
+fn account(declaration: &Declaration, foundation: &Foundation) -> Option<LayerBuilder> {
+    if foundation.account.is_empty() || declaration.user.is_some() {
+        return None;
+    }
+    let mut account = LayerBuilder::new();
+    for (path, text) in &foundation.account {
+        account.bytes(path, text.as_bytes(), 0o644);
+    }
+    account.folder("/home/flow", 0o755, scratch::DEFAULT_UID);
+    Some(account)
 }
 
 /// The declared files, as one layer.
@@ -158,6 +212,26 @@ pub fn files(declaration: &Declaration, folder: &Path) -> Result<LayerBuilder, L
     Ok(layer)
 }
 
+/// The loader and libraries of the flow binary, where the declaration has them beside it.
+///
+/// # Errors
+/// The binary is static; a library cannot be read or is not on this machine.
+pub fn libraries(declaration: &Declaration, binary: &Binary) -> Result<LayerBuilder, Failure> {
+    let mut layer = LayerBuilder::new();
+    for (name, file) in scratch::bundled(&binary.path, &binary.elf).map_err(at(Stage::Build))? {
+        let path = format!("{}/{name}", library_folder(declaration));
+        layer.add(
+            &path,
+            Entry {
+                content: Content::Host(file),
+                mode: 0o755,
+                owner: 0,
+            },
+        );
+    }
+    Ok(layer)
+}
+
 /// Declared files that may be programs, whose libraries must be in the image too.
 pub fn shipped_programs(declaration: &Declaration, folder: &Path) -> Vec<PathBuf> {
     declaration
@@ -168,34 +242,22 @@ pub fn shipped_programs(declaration: &Declaration, folder: &Path) -> Vec<PathBuf
         .collect()
 }
 
-/// The flow binary alone: the one layer that a change of the code changes, and one for all flows of a binary.
-fn flow_layer(
-    declaration: &Declaration,
-    binary: &Binary,
-    cache: &LayerCache,
-) -> Result<(Layer, bool), Failure> {
-    let path = binary_path(declaration);
-    let mut inputs = Inputs::new("flow");
-    inputs.text(&path);
-    inputs.file(&binary.path).map_err(at(Stage::Build))?;
-    if let Some(layer) = cache.find(&inputs) {
-        return Ok((layer, false));
+/// A layer whose files are programs, without their debug sections.
+fn stripped(content: &LayerBuilder) -> Result<LayerBuilder, LayerError> {
+    let mut layer = content.clone();
+    for (path, entry) in content.entries() {
+        if let Content::Host(file) = &entry.content {
+            let bytes = elf::strip(file).map_err(|error| LayerError::Program(Box::new(error)))?;
+            layer.add(
+                path,
+                Entry {
+                    content: Content::Bytes(bytes),
+                    ..entry.clone()
+                },
+            );
+        }
     }
-    let content = if binary.has_debug_sections {
-        Content::Bytes(elf::strip(&binary.path).map_err(at(Stage::Build))?)
-    } else {
-        Content::Host(binary.path.clone())
-    };
-    let mut layer = LayerBuilder::new();
-    layer.add(
-        &path,
-        Entry {
-            content,
-            mode: 0o755,
-            owner: 0,
-        },
-    );
-    cache.layer(&inputs, || Ok(layer)).map_err(at(Stage::Build))
+    Ok(layer)
 }
 
 /// The image configuration.
@@ -238,8 +300,10 @@ fn configuration(
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    config["Entrypoint"] = json!([binary_path(declaration)]);
-    config["Cmd"] = json!(["run", declaration.name.as_str()]);
+    let own = entrypoint(declaration);
+    let words: Vec<&String> = foundation.entrypoint.iter().chain(&own).collect();
+    config["Entrypoint"] = json!(words);
+    config["Cmd"] = json!(command(declaration));
     config["User"] = json!(user(declaration, &foundation.config));
     if *declaration.base_image.base() == Base::Scratch && declaration.user.is_none() {
         config["WorkingDir"] = json!("/home/flow");
@@ -259,30 +323,37 @@ fn configuration(
             .iter()
             .map(|(key, value)| (key.to_string(), value.clone())),
     );
-    labels.insert(
-        "org.opencontainers.image.title".to_owned(),
-        declaration.name.to_string(),
-    );
-    if let Some(description) = &declaration.description {
-        labels.insert(
-            "org.opencontainers.image.description".to_owned(),
-            description.clone(),
-        );
-    }
-    labels.insert("dev.flowimage.flow".to_owned(), declaration.name.to_string());
-    labels.insert(
-        "dev.flowimage.declaration".to_owned(),
-        unit.declaration_hash().hex().to_owned(),
-    );
+    labels.extend(own_labels(unit));
     config["Labels"] = json!(labels);
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
     json!({
-        "created": timestamp(created),
+        "created": timestamp::seconds(created),
         "architecture": binary.elf.architecture,
         "os": "linux",
         "config": config,
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     })
+}
+
+/// What an image says of its flow; one that flows share says what holds for all of them.
+fn own_labels(unit: &FlowUnit) -> BTreeMap<String, String> {
+    let declaration = &unit.declaration;
+    let mut labels = BTreeMap::new();
+    let mut label = |name: &str, value: String| labels.insert(name.to_owned(), value);
+    if let Some(group) = &declaration.image {
+        label("org.opencontainers.image.title", group.to_string());
+        return labels;
+    }
+    label("org.opencontainers.image.title", declaration.name.to_string());
+    if let Some(description) = &declaration.description {
+        label("org.opencontainers.image.description", description.clone());
+    }
+    label("dev.flowimage.flow", declaration.name.to_string());
+    label(
+        "dev.flowimage.declaration",
+        unit.declaration_hash().hex().to_owned(),
+    );
+    labels
 }
 
 /// The variables of a configuration's `Env`.
@@ -336,40 +407,9 @@ fn configure(config: &mut Value, command: &str) {
     }
 }
 
-/// Seconds since 1970 as RFC 3339, in UTC.
-fn timestamp(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date in the proleptic Gregorian calendar, counted in eras of 400 years from March.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn timestamps_are_dates() {
-        assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
-        assert_eq!(timestamp(951_826_554), "2000-02-29T12:15:54Z");
-        assert_eq!(timestamp(1_767_225_599), "2025-12-31T23:59:59Z");
-    }
 
     #[test]
     fn extra_commands_that_configure() {

@@ -1,4 +1,5 @@
-//! `flowimage.lock`: what is registered of each flow, by target. Written whole or not at all.
+//! `flowimage.lock`: what is registered of each flow, by target, and the digests that bases are pinned to. Written
+//! whole or not at all.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,6 +14,9 @@ use crate::oci::Digest;
 /// The version of the file's form that this flowimage reads and writes.
 const VERSION: u32 = 1;
 
+/// How the names of files begin that become the catalog.
+const TEMPORARY: &str = ".flowimage.lock-";
+
 /// One registration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Registration {
@@ -20,8 +24,18 @@ pub struct Registration {
     pub digest: Digest,
     /// The digest of its configuration.
     pub image_id: Digest,
-    /// What was registered beside the image: the hash of the declaration.
-    pub declaration: String,
+    /// The image's identity: the hash of all that decided its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Digest>,
+    /// The registration's identity: the hash of the image and of what only the orchestrator sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Digest>,
+    /// The hash of what the health checks were; nothing where they were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Digest>,
+    /// The tag that was moved to the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Fields of newer versions, kept as they are.
     #[serde(flatten)]
     pub other: BTreeMap<String, toml::Value>,
@@ -34,6 +48,9 @@ struct Content {
     /// By flow, then by target.
     #[serde(default)]
     flow: BTreeMap<String, BTreeMap<String, Registration>>,
+    /// By reference, then by platform.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    base: BTreeMap<String, BTreeMap<String, Digest>>,
     #[serde(flatten)]
     other: BTreeMap<String, toml::Value>,
 }
@@ -128,37 +145,79 @@ impl Catalog {
         Ok(())
     }
 
-    /// Puts a registration in its place. Others, of this or another process, are kept.
+    /// Puts a registration in its place, and what bases are pinned to, by reference and platform. Others, of this or
+    /// another process, are kept.
     ///
     /// # Errors
     /// The file cannot be read or written; it is then as it was.
-    pub fn put(&self, flow: &str, target: &str, registration: Registration) -> Result<(), CatalogError> {
+    pub fn put(
+        &self,
+        flow: &str,
+        target: &str,
+        registration: Registration,
+        pins: Vec<(String, String, Digest)>,
+    ) -> Result<(), CatalogError> {
+        self.change(|content| {
+            let targets = content.flow.entry(flow.to_owned()).or_default();
+            targets.insert(target.to_owned(), registration);
+            for (reference, platform, digest) in pins {
+                let platforms = content.base.entry(reference).or_default();
+                platforms.insert(platform, digest);
+            }
+        })
+    }
+
+    /// The digest that a base is pinned to: that of its manifest for the platform (`linux/amd64`).
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn base(&self, reference: &str, platform: &str) -> Result<Option<Digest>, CatalogError> {
+        let mut bases = self.read()?.base;
+        let platforms = bases.get_mut(reference);
+        Ok(platforms.and_then(|platforms| platforms.remove(platform)))
+    }
+
+    /// Pins a base. A pin that is there is replaced: only who was told to refresh bases may call this for one.
+    ///
+    /// # Errors
+    /// The file cannot be read or written; it is then as it was.
+    pub fn put_base(&self, reference: &str, platform: &str, digest: Digest) -> Result<(), CatalogError> {
+        self.change(|content| {
+            let platforms = content.base.entry(reference.to_owned()).or_default();
+            platforms.insert(platform.to_owned(), digest);
+        })
+    }
+
+    /// One process at a time reads, changes and replaces the file. What is the same afterwards is not written.
+    fn change(&self, change: impl FnOnce(&mut Content)) -> Result<(), CatalogError> {
         let _lock = self.lock()?;
-        let mut content = self.read()?;
-        content
-            .flow
-            .entry(flow.to_owned())
-            .or_default()
-            .insert(target.to_owned(), registration);
+        let before = self.read()?;
+        let mut content = before.clone();
+        change(&mut content);
+        if content == before && self.path.exists() {
+            return Ok(());
+        }
         let text = toml::to_string(&content).map_err(|error| CatalogError::Form {
             path: self.path.clone(),
             reason: error.to_string(),
         })?;
         let text = format!("# Written by flowimage. Keep it in version control.\n{text}");
-        let write = || {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::Builder::new()
-                .prefix(".flowimage.lock-")
-                .tempfile_in(folder)?;
-            file.write_all(text.as_bytes())?;
-            file.as_file().sync_data()?;
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file()
-                .set_permissions(fs::Permissions::from_mode(0o644))?;
-            file.persist(&self.path).map_err(|error| error.error)?;
-            Ok(())
-        };
-        write().map_err(|error| self.failed("write", error))
+        self.replace(text.as_bytes())
+            .map_err(|error| self.failed("write", error))
+    }
+
+    /// The new file is on the disk before it has the old one's name, and has the name before this returns.
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        File::open(folder)?.sync_all()
     }
 
     fn read(&self) -> Result<Content, CatalogError> {
@@ -168,6 +227,7 @@ impl Catalog {
                 return Ok(Content {
                     version: VERSION,
                     flow: BTreeMap::new(),
+                    base: BTreeMap::new(),
                     other: BTreeMap::new(),
                 });
             }
@@ -198,7 +258,22 @@ impl Catalog {
             file.lock()?;
             Ok(file)
         };
-        lock().map_err(|error| self.failed("write", error))
+        let lock = lock().map_err(|error| self.failed("write", error))?;
+        self.remove_leftovers(folder);
+        Ok(lock)
+    }
+
+    /// What a process that was killed while it wrote has left: who holds the lock is the only one who writes.
+    fn remove_leftovers(&self, folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY.as_bytes())
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> CatalogError {
@@ -219,7 +294,10 @@ mod tests {
         Registration {
             digest: sha256(text.as_bytes()),
             image_id: sha256(b"id"),
-            declaration: "d".to_owned(),
+            identity: Some(sha256(b"identity")),
+            registration: None,
+            checks: None,
+            tag: None,
             other: BTreeMap::new(),
         }
     }
@@ -228,11 +306,11 @@ mod tests {
     fn targets_do_not_overwrite_each_other_and_unknown_fields_survive() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::in_folder(folder.path());
-        catalog.put("a", "one", registration("1")).unwrap();
-        catalog.put("a", "two", registration("2")).unwrap();
+        catalog.put("a", "one", registration("1"), Vec::new()).unwrap();
+        catalog.put("a", "two", registration("2"), Vec::new()).unwrap();
         let text = fs::read_to_string(catalog.path()).unwrap();
         fs::write(catalog.path(), text.replace("image_id", "newer = 7\nimage_id")).unwrap();
-        catalog.put("b", "one", registration("3")).unwrap();
+        catalog.put("b", "one", registration("3"), Vec::new()).unwrap();
         assert_eq!(catalog.get("a", "one").unwrap().unwrap().digest, sha256(b"1"));
         assert_eq!(
             catalog.get("a", "two").unwrap().unwrap().other["newer"],
@@ -249,7 +327,7 @@ mod tests {
                 let catalog = Catalog::in_folder(folder.path());
                 scope.spawn(move || {
                     catalog
-                        .put(&format!("flow-{number}"), "t", registration("x"))
+                        .put(&format!("flow-{number}"), "t", registration("x"), Vec::new())
                         .unwrap()
                 });
             }
@@ -258,11 +336,27 @@ mod tests {
     }
 
     #[test]
+    fn bases_are_pinned_by_reference_and_platform() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = Catalog::in_folder(folder.path());
+        let debian = "docker.io/library/debian:bookworm-slim";
+        catalog.put_base(debian, "linux/amd64", sha256(b"1")).unwrap();
+        catalog.put_base(debian, "linux/arm64", sha256(b"2")).unwrap();
+        catalog.put("a", "one", registration("1"), Vec::new()).unwrap();
+        assert_eq!(catalog.base(debian, "linux/amd64").unwrap(), Some(sha256(b"1")));
+        assert_eq!(catalog.base(debian, "linux/s390x").unwrap(), None);
+        assert_eq!(catalog.base("alpine", "linux/amd64").unwrap(), None);
+        catalog.put_base(debian, "linux/amd64", sha256(b"3")).unwrap();
+        assert_eq!(catalog.base(debian, "linux/amd64").unwrap(), Some(sha256(b"3")));
+        assert!(catalog.get("a", "one").unwrap().is_some());
+    }
+
+    #[test]
     fn another_version_is_refused_and_left() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = Catalog::in_folder(folder.path());
         fs::write(catalog.path(), "version = 9\n").unwrap();
-        let error = catalog.put("a", "t", registration("1")).unwrap_err();
+        let error = catalog.put("a", "t", registration("1"), Vec::new()).unwrap_err();
         assert!(error.to_string().contains("version 9"), "{error}");
         assert_eq!(fs::read_to_string(catalog.path()).unwrap(), "version = 9\n");
     }

@@ -5,10 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use flowimage_model::declaration::Base;
-use flowimage_model::render::{STAGED, staged_file};
+use flowimage_model::declaration::{Base, Libraries};
+use flowimage_model::render::{STAGED, library_folder, staged_file};
 
-use crate::assemble::{Binary, files, shipped_programs};
+use crate::assemble::{Binary, files, libraries, shipped_programs};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::layer::{Content, LayerBuilder};
@@ -46,12 +46,10 @@ pub fn write(unit: &FlowUnit, options: &Options, folder: &Path) -> Result<(), Fa
     };
     let binary = Binary::read(&path)?;
     let declaration = &unit.declaration;
-    if declaration.dockerfile.is_some() {
-        return Err(Failure::text(
-            Stage::Build,
-            "`--context` does not yet copy the build context of a `dockerfile` of your own",
-            "write the text with `dockerfile FLOW`, and stage the flow binary as `.flowimage/flow`",
-        ));
+    #[cfg(feature = "engine")]
+    if let Some(dockerfile) = &declaration.dockerfile {
+        let own = crate::environment::of_dockerfile(declaration, dockerfile, &source)?;
+        materialise(&own, folder).map_err(|error| failed(folder, error))?;
     }
     let staged = folder.join(STAGED);
     if declaration.needs_run().is_none() {
@@ -66,6 +64,17 @@ pub fn write(unit: &FlowUnit, options: &Options, folder: &Path) -> Result<(), Fa
         // The home is copied by a step of its own, which gives it its owner.
         let _ = fs::remove_dir_all(rootfs.join("home"));
         fs::create_dir_all(staged.join("home")).map_err(|error| failed(&staged, error))?;
+    }
+    if declaration.libraries == Libraries::Bundled {
+        let own = library_folder(declaration);
+        for (path, entry) in libraries(declaration, &binary)?.entries() {
+            let name = path.strip_prefix(own.trim_start_matches('/')).unwrap_or_default();
+            if let (Content::Host(file), false) = (&entry.content, name.is_empty()) {
+                let path = staged.join("lib").join(name.trim_start_matches('/'));
+                fs::create_dir_all(staged.join("lib")).map_err(|error| failed(&staged, error))?;
+                fs::copy(file, &path).map_err(|error| failed(&path, error))?;
+            }
+        }
     }
     let files = files(declaration, &source).map_err(at(Stage::Build))?;
     materialise(&files, &folder.join(staged_file(""))).map_err(|error| failed(&staged, error))?;

@@ -2,12 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use flowimage_model::render::{Rendered, render};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use crate::parameters::Parameters;
+use crate::task::Observer;
 
 /// A unit of work whose fields are its parameters.
 ///
@@ -40,6 +44,11 @@ pub trait Flow: DeserializeOwned {
 }
 
 /// A type whose image is declared: what `#[derive(FlowImage)]` gives.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not derive `FlowImage`",
+    label = "no `#[derive(FlowImage)]` here",
+    note = "add `#[derive(FlowImage)]` to it, beside `#[flow_image(…)]`"
+)]
 pub trait FlowImage {
     /// The flow's name.
     const NAME: &'static str;
@@ -47,21 +56,24 @@ pub trait FlowImage {
     const DOCKERFILE: &'static str;
 }
 
-/// Marks that the derive stands on a type; the attribute alone does nothing.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` carries `#[flow_image]` but does not derive `FlowImage`",
-    label = "no `#[derive(FlowImage)]` here",
-    note = "add `#[derive(FlowImage)]` to it"
-)]
-pub trait DerivesFlowImage {}
-
 /// What a flow may ask of the run it is in.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FlowContext {
     /// The flow's name.
     pub flow: String,
+    /// Who is told of the flow's tasks; nobody, where it runs by itself.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl FlowContext {
+    /// The context of a run of this flow that nobody watches.
+    pub fn new(flow: impl Into<String>) -> Self {
+        Self {
+            flow: flow.into(),
+            observer: None,
+        }
+    }
 }
 
 /// Why a flow's run failed: the error's message and those of its causes, outermost first.
@@ -123,13 +135,19 @@ pub fn outcome<T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     }
 }
 
+/// The parameters of a flow; those that do not fit are an error before anything runs.
+#[doc(hidden)]
+pub fn parameters<T: DeserializeOwned>(parameters: Value) -> Result<T, String> {
+    serde_json::from_value(parameters).map_err(|error| error.to_string())
+}
+
 /// A run under way.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, FlowError>> + 'a>>;
 
 /// Starts a flow of this type; parameters that do not fit are an error before anything runs.
 #[doc(hidden)]
 pub fn run<T: Run + 'static>(parameters: Value, context: &FlowContext) -> Result<Running<'_>, String> {
-    let flow: T = serde_json::from_value(parameters).map_err(|error| error.to_string())?;
+    let flow: T = self::parameters(parameters)?;
     Ok(Box::pin(flow.run(context)))
 }
 
@@ -149,10 +167,21 @@ pub struct FlowEntry {
     pub crate_folder: &'static str,
     /// Path of the user's Dockerfile, relative to the crate, or empty.
     pub dockerfile_path: &'static str,
+    /// Fingerprint of what `flowimage.toml` said of it.
+    pub settings: u64,
     /// Whether the flow's crate was compiled without debug assertions, as release profiles are.
     pub optimized: bool,
+    /// Its parameters; see [`FlowEntry::parameters_schema`].
+    pub parameters: Parameters,
     /// Runs the flow.
     pub run: fn(Value, &FlowContext) -> Result<Running<'_>, String>,
+}
+
+impl FlowEntry {
+    /// The JSON schema of the flow's parameters: an object that takes no others, with docs and defaults.
+    pub fn parameters_schema(&self) -> Value {
+        self.parameters.schema()
+    }
 }
 
 /// An entry on its way into the list that the linker keeps.
@@ -176,7 +205,7 @@ pub struct FlowUnit {
 /// All flows linked into this program, by name.
 ///
 /// # Errors
-/// Two flows of one name; a declaration that this version of flowimage cannot read.
+/// Two flows of one name, or of one image that they say different things of; a declaration that this version of flowimage cannot read.
 pub fn flows() -> Result<Vec<FlowUnit>, String> {
     let mut flows = Vec::new();
     for Registered(entry) in inventory::iter::<Registered> {
@@ -197,15 +226,25 @@ pub fn flows() -> Result<Vec<FlowUnit>, String> {
         });
     }
     flows.sort_by_key(|flow| flow.entry.name);
-    for pair in flows.windows(2) {
-        if pair[0].entry.name == pair[1].entry.name {
-            return Err(format!(
-                "two flows are named `{}`, one in package `{}`, one in `{}`: give one of them another `name`",
-                pair[0].entry.name, pair[0].entry.package, pair[1].entry.package
-            ));
-        }
+    let declared: Vec<_> = flows
+        .iter()
+        .map(|flow| (flow.entry.package, &flow.declaration))
+        .collect();
+    let mistakes = flowimage_model::together::check(&declared);
+    if !mistakes.is_empty() {
+        return Err(mistakes.join("\nerror: "));
     }
     Ok(flows)
+}
+
+impl FlowEntry {
+    /// Program and arguments that are run in place of the function; none where `exec` is not declared.
+    pub fn exec(&self) -> Vec<String> {
+        // A declaration that cannot be read is no program's: `flows` says so first.
+        toml::from_str::<Declaration>(self.declaration)
+            .map(|declaration| declaration.exec)
+            .unwrap_or_default()
+    }
 }
 
 impl FlowUnit {

@@ -7,9 +7,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::advice::Advise;
+use crate::file_index::FileIndex;
 use crate::gzip::GzipWriter;
 use crate::layout::{Layout, LayoutError};
-use crate::oci::{Descriptor, HashingWriter, Layer, Source, media_type};
+use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Source, media_type, sha256};
 
 /// What an entry of a layer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,12 @@ pub enum LayerError {
     /// A file that grew or shrank meanwhile.
     #[error("{} changed while it was read", .0.display())]
     Changed(PathBuf),
+    /// Files of a layer that changed while it was made.
+    #[error("a file changed while the layer with it was made")]
+    ChangedMeanwhile,
+    /// A program that cannot be taken apart.
+    #[error(transparent)]
+    Program(Box<crate::elf::ElfError>),
     /// A socket, device or pipe.
     #[error("{} is neither file, folder nor symbolic link", .0.display())]
     Special(PathBuf),
@@ -71,7 +78,10 @@ impl Advise for LayerError {
             LayerError::Read { .. } => {
                 Some("check that the file exists and is readable, or remove it from `files`".into())
             }
-            LayerError::Changed(_) => Some("run the command again when nothing writes to it".into()),
+            LayerError::Changed(_) | LayerError::ChangedMeanwhile => {
+                Some("run the command again when nothing writes to it".into())
+            }
+            LayerError::Program(error) => error.advice(),
             LayerError::Special(_) => Some("declare the files you need one by one".into()),
             LayerError::NotText(_) => Some("rename it".into()),
             LayerError::Write(_) => None,
@@ -100,6 +110,33 @@ impl LayerBuilder {
     /// The entries, by path relative to the root.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// A digest of each entry, by path: of what it is, its content, mode and owner.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn digests(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
+        let hosts: Vec<&Path> = self
+            .entries
+            .values()
+            .filter_map(|entry| match &entry.content {
+                Content::Host(file) => Some(file.as_path()),
+                _ => None,
+            })
+            .collect();
+        let mut hosts = files.digests(&hosts)?.into_iter();
+        let entries = self.entries.iter().map(|(path, entry)| {
+            let content = match &entry.content {
+                Content::Folder => "folder".to_owned(),
+                Content::Link(target) => format!("link {target}"),
+                Content::Bytes(bytes) => format!("file {}", sha256(bytes)),
+                Content::Host(_) => format!("file {}", hosts.next().as_ref().map_or("", Digest::as_str)),
+            };
+            let text = format!("{:o} {} {content}", entry.mode, entry.owner);
+            (path.as_str(), sha256(text.as_bytes()))
+        });
+        Ok(entries.collect())
     }
 
     /// Adds an entry at an absolute path; a later one at the same path replaces the earlier. Folders above it are

@@ -3,7 +3,7 @@
 //! Source: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::advice::Advise;
@@ -193,6 +193,19 @@ impl Layout {
         Ok(())
     }
 
+    /// The names in the index, sorted.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, LayoutError> {
+        let index = self.read_index()?.manifests.into_iter();
+        let mut names: Vec<_> = index
+            .filter_map(|it| it.annotations.get(REFERENCE).cloned())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// What the index names so.
     ///
     /// # Errors
@@ -210,6 +223,21 @@ impl Layout {
     /// # Errors
     /// A document or layer is missing or damaged.
     pub fn read_image(&self, manifest: &Digest) -> Result<Image, LayoutError> {
+        let image = self.read_documents(manifest, "")?;
+        match image.layers.iter().find(|it| !self.has(&it.blob)) {
+            None => Ok(image),
+            Some(missing) => Err(LayoutError::Damaged {
+                path: self.blob_path(&missing.blob.digest),
+                reason: "the layer is missing or has another size".into(),
+            }),
+        }
+    }
+
+    /// Reads an image whose documents are here; layers that are not are in a repository, `registry[:port]/path`.
+    ///
+    /// # Errors
+    /// A document is missing or damaged.
+    pub fn read_documents(&self, manifest: &Digest, elsewhere: &str) -> Result<Image, LayoutError> {
         let bytes = self.document(manifest)?;
         let path = self.blob_path(manifest);
         let parsed: Manifest = serde_json::from_slice(&bytes).map_err(|error| LayoutError::Damaged {
@@ -223,30 +251,47 @@ impl Layout {
                 path,
                 reason: "layers and diff_ids do not match".into(),
             })?;
-        let mut layers = Vec::new();
-        for (blob, diff_id) in parsed.layers.iter().zip(diff_ids) {
-            let path = self.blob_path(&blob.digest);
-            if !self.has(blob) {
-                return Err(LayoutError::Damaged {
-                    path,
-                    reason: "the layer is missing or has another size".into(),
-                });
-            }
-            layers.push(Layer {
-                blob: blob.clone(),
-                diff_id,
-                source: Source::File(path),
-            });
-        }
+        let layer = |(blob, diff_id): (&Descriptor, Digest)| Layer {
+            source: match self.has(blob) {
+                true => Source::File(self.blob_path(&blob.digest)),
+                false => Source::Repository(elsewhere.to_owned()),
+            },
+            blob: blob.clone(),
+            diff_id,
+        };
         Ok(Image {
             manifest: bytes,
             media_type: parsed
                 .media_type
                 .unwrap_or_else(|| media_type::MANIFEST.to_owned()),
+            layers: parsed.layers.iter().zip(diff_ids).map(layer).collect(),
             config,
             config_media_type: parsed.config.media_type,
-            layers,
         })
+    }
+
+    /// The manifest of an image for a platform, where the descriptor is an index.
+    ///
+    /// # Errors
+    /// The index is missing or damaged.
+    pub fn for_platform(
+        &self,
+        descriptor: Descriptor,
+        platform: &Platform,
+    ) -> Result<Option<Descriptor>, LayoutError> {
+        if !matches!(
+            descriptor.media_type.as_str(),
+            media_type::INDEX | media_type::DOCKER_INDEX
+        ) {
+            return Ok(Some(descriptor));
+        }
+        let path = self.blob_path(&descriptor.digest);
+        let bytes = self.document(&descriptor.digest)?;
+        let index: Index = serde_json::from_slice(&bytes).map_err(|error| LayoutError::Damaged {
+            path,
+            reason: error.to_string(),
+        })?;
+        Ok(index.for_platform(platform).cloned())
     }
 
     fn document(&self, digest: &Digest) -> Result<Vec<u8>, LayoutError> {
@@ -390,6 +435,22 @@ impl BlobWriter {
             .persist(&path)
             .map_err(|error| failed("write", &path, error.error))?;
         Ok(path)
+    }
+
+    /// Throws away what was written so far.
+    ///
+    /// # Errors
+    /// The layout cannot be written.
+    pub fn clear(&mut self) -> Result<(), LayoutError> {
+        let emptied = self.file.as_file().set_len(0);
+        emptied
+            .and_then(|()| self.file.as_file_mut().rewind())
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The error of a write that failed.
+    pub fn failed(&self, source: io::Error) -> LayoutError {
+        failed("write", self.file.path(), source)
     }
 }
 

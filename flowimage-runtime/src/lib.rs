@@ -4,29 +4,54 @@
 
 pub mod advice;
 pub mod assemble;
+pub mod at_hand;
+pub mod base;
+mod captured;
 pub mod catalog;
 pub mod check;
 pub mod cli;
 pub mod context;
+#[cfg(feature = "prefect")]
+pub mod deploy;
 pub mod elf;
 #[cfg(feature = "engine")]
 pub mod engine;
 #[cfg(feature = "engine")]
 pub mod environment;
+pub mod exec;
 pub mod failure;
+pub mod file_index;
 pub mod flow;
 pub mod gzip;
+pub mod health;
+pub mod ingredients;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod layer;
 pub mod layer_cache;
 pub mod layout;
 pub mod oci;
+pub mod parameters;
 pub mod pipeline;
+pub mod plan;
+#[cfg(feature = "prefect")]
+pub mod prefect;
+pub mod progress;
 pub mod project;
 #[cfg(feature = "registry")]
 pub mod registry;
+pub mod run;
 pub mod sandbox;
 pub mod scratch;
+mod seal;
+pub mod session;
+pub mod settings;
+pub mod shared;
+pub mod stale;
 pub mod target;
+pub mod task;
+pub mod timestamp;
+mod unique;
 pub mod unpack;
 
 pub use advice::Advise;

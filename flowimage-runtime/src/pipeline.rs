@@ -4,18 +4,22 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use flowimage_model::declaration::{Base, BaseImage};
+use flowimage_model::declaration::Base;
+use flowimage_model::settings::Running;
 
-use crate::assemble::{Assembled, Binary, Foundation, assemble};
-use crate::catalog::{Catalog, Registration};
+use crate::assemble::{Foundation, assemble};
+use crate::at_hand;
+use crate::catalog::Registration;
 use crate::check::{self, Check, LOADS, Status};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
+use crate::ingredients::Ingredients;
 use crate::layer_cache::LayerCache;
 use crate::layout::Layout;
 use crate::oci::{Digest, Image, Platform};
-use crate::project::{self, Project};
-use crate::target::Target;
+use crate::plan::{Ask, Plan};
+use crate::seal::Seals;
+use crate::session::Session;
 
 /// What the command line says about all flows.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +38,13 @@ pub struct Options {
     pub no_check: bool,
     /// `auto`, `none` or an address.
     pub engine: String,
+    /// Take bases as they are now, and pin them anew.
+    pub update_base: bool,
+    /// What `flowimage.toml` says for commands.
+    pub settings: Running,
+    /// Where and how registered flows run.
+    #[cfg(feature = "prefect")]
+    pub orchestrator: crate::prefect::Wishes,
 }
 
 /// How far to go.
@@ -58,6 +69,9 @@ pub struct Done {
     pub image_id: Digest,
     /// The health checks, where they ran.
     pub checks: Vec<Check>,
+    /// The flow's deployment, where an orchestrator is named.
+    #[cfg(feature = "prefect")]
+    pub deployed: Option<crate::prefect::Deployed>,
 }
 
 /// What went wrong for a flow, and the checks that ran before.
@@ -82,133 +96,103 @@ impl From<Failure> for Stopped {
 ///
 /// # Errors
 /// The first failure; nothing is then registered, no tag has moved.
-pub async fn run(unit: &FlowUnit, options: &Options, goal: Goal) -> Result<Done, Stopped> {
-    let plan = Plan::make(unit, options, goal)?;
-    if goal == Goal::Register {
-        plan.target.check_writable().await?;
-    }
-    let built = plan.build().await?;
-    if goal == Goal::Register
-        && let Some(done) = built.unchanged().await?
-    {
-        return Ok(done);
-    }
-    let checked = built.check().await?;
+pub async fn run(unit: &FlowUnit, session: &Session, goal: Goal) -> Result<Done, Stopped> {
+    let plan = Plan::make(unit, session, goal)?;
     if goal == Goal::Build {
-        return Ok(checked.done());
+        return Ok(plan.build().await?.check().await?.done());
     }
+    #[cfg(feature = "prefect")]
+    let deployment = plan.deployment().await?;
+    let done = registered(plan, session).await?;
+    #[cfg(feature = "prefect")]
+    let done = match deployment {
+        Some(deployment) => deployment.put(done).await?,
+        None => done,
+    };
+    Ok(done)
+}
+
+/// Takes a flow to its target and writes that down.
+async fn registered(plan: Plan<'_>, session: &Session) -> Result<Done, Stopped> {
+    let plan = match plan.held().await? {
+        Held::Yes(held) => return held.register(),
+        Held::No(plan) => plan,
+    };
+    plan.target.check_writable(session).await?;
+    let built = match plan.build().await?.held().await? {
+        Held::Yes(held) => return held.register(),
+        Held::No(built) => built,
+    };
+    let checked = built.check().await?;
     let pushed = checked.push().await?;
     pushed.register()
 }
 
-/// Everything about a flow that is known before anything is made.
-pub struct Plan<'a> {
-    unit: &'a FlowUnit,
-    options: &'a Options,
-    folder: PathBuf,
-    project: Project,
-    binary: Binary,
-    target: Target,
-    catalog: Catalog,
-    created: u64,
+/// Whether the target holds the very image that a plan leads to, so that nothing need be sent.
+enum Held<'a, T> {
+    Yes(Box<Pushed<'a>>),
+    No(T),
 }
 
 impl<'a> Plan<'a> {
-    /// Resolves a declaration on this machine.
-    ///
-    /// # Errors
-    /// The crate's folder or the binary cannot be found; the catalog cannot be used; a source changed since the
-    /// program was compiled.
-    pub fn make(unit: &'a FlowUnit, options: &'a Options, goal: Goal) -> Result<Self, Failure> {
-        let folder = project::crate_folder(unit.entry).map_err(at(Stage::Plan))?;
-        let project = Project::of(unit.entry).map_err(at(Stage::Plan))?;
-        refuse_stale(unit, &folder)?;
-        let path = match &options.binary {
-            Some(path) => path.clone(),
-            None => std::env::current_exe().map_err(|error| {
-                Failure::text(
-                    Stage::Plan,
-                    format!("this program cannot be found: {error}"),
-                    "use `--binary PATH`",
-                )
-            })?,
+    /// One look at the target, where the catalog says that it may hold the image.
+    async fn held(self) -> Result<Held<'a, Self>, Failure> {
+        let Some(ingredients) = self.ingredients(Ask::Known).await? else {
+            return Ok(Held::No(self));
         };
-        let binary = Binary::read(&path)?;
-        let target = Target::of(&unit.declaration, options, &project)?;
-        let catalog = Catalog::in_folder(&project.root);
-        if goal == Goal::Register {
-            catalog.check_writable().map_err(at(Stage::Plan))?;
-        }
-        Ok(Self {
-            unit,
-            options,
-            folder,
-            project,
-            binary,
-            target,
-            catalog,
-            created: created()?,
+        Ok(match self.held_with(&ingredients).await? {
+            Some(known) => Held::Yes(Box::new(Pushed::again(self, ingredients, known))),
+            None => Held::No(self),
         })
     }
 
-    /// What `plan` prints: decisions and their reasons, by name.
-    pub fn explain(&self) -> Result<BTreeMap<&'static str, String>, Failure> {
-        let declaration = &self.unit.declaration;
-        let mut lines = BTreeMap::new();
-        let base = &declaration.base_image;
-        let why = match base {
-            BaseImage::Declared(_) => "declared",
-            BaseImage::Dockerfile(_) => "the Dockerfile's",
-            BaseImage::Inferred(_) => "inferred from the keys",
-        };
-        lines.insert("base", format!("{} ({why})", base.base()));
-        lines.insert(
-            "builder",
-            match declaration.needs_run() {
-                Some(key) => format!("an engine, because of `{key}`"),
-                None => "embedded: nothing needs RUN".to_owned(),
-            },
-        );
-        lines.insert("platform", self.binary.platform().to_string());
-        lines.insert("binary", self.binary.path.display().to_string());
-        lines.insert("target", self.target.to_string());
-        let known = self
-            .catalog
-            .get(declaration.name.as_str(), &self.target_key())
-            .map_err(at(Stage::Plan))?;
-        lines.insert(
-            "registered",
-            match known {
-                None => "not yet".to_owned(),
-                Some(known) if known.declaration != self.unit.declaration_hash().as_str() => {
-                    format!("{}, with another declaration", known.digest)
-                }
-                Some(known) => known.digest.to_string(),
-            },
-        );
-        Ok(lines)
+    async fn held_with(&self, ingredients: &Ingredients) -> Result<Option<Registration>, Failure> {
+        match self.registered(ingredients)? {
+            Some(known) if self.target.holds(&known.digest, self.unit, self.session).await? => {
+                Ok(Some(known))
+            }
+            _ => Ok(None),
+        }
     }
 
-    fn target_key(&self) -> String {
-        format!("{} {}", self.target, self.binary.platform())
+    /// The flow's deployment to be, where there is to be one.
+    #[cfg(feature = "prefect")]
+    async fn deployment(&self) -> Result<Option<crate::deploy::Deployment<'a>>, Failure> {
+        let program = crate::prefect::Program {
+            path: std::path::absolute(&self.binary.path).unwrap_or_else(|_| self.binary.path.clone()),
+            folder: self.project.root.clone(),
+        };
+        let platform = self.binary.platform();
+        crate::deploy::Deployment::foresee(self.unit, self.session, &self.target, program, platform).await
     }
 
     async fn build(self) -> Result<Built<'a>, Failure> {
         let layout = Layout::open(self.project.layout()).map_err(at(Stage::Build))?;
-        let cache = LayerCache::new(self.project.products.join("layers"), layout.clone(), self.created);
+        let files = self.session.files(&self.project);
+        let cache = LayerCache::new(
+            self.project.products.join("layers"),
+            layout.clone(),
+            files,
+            self.created,
+        );
         let foundation = self.foundation(&layout).await?;
-        let Assembled { image, .. } = assemble(
+        let image = assemble(
             self.unit,
-            &self.folder,
             &self.binary,
+            &self.parts,
             &foundation,
             &cache,
             self.created,
         )?;
+        files.save();
+        let image = self.with_layers(image, &layout).await?;
+        let ingredients = self.ingredients(Ask::Engine).await?.unwrap_or_default();
         Ok(Built {
             plan: self,
             layout,
+            foundation,
             image,
+            ingredients,
         })
     }
 
@@ -217,6 +201,10 @@ impl<'a> Plan<'a> {
         let declaration = &self.unit.declaration;
         if declaration.needs_run().is_none() && *declaration.base_image.base() == Base::Scratch {
             return Ok(Foundation::default());
+        }
+        #[cfg(feature = "registry")]
+        if self.is_embedded() {
+            return self.embedded(layout).await;
         }
         let key = declaration.needs_run().unwrap_or("base_image");
         self.environment(layout)
@@ -231,19 +219,56 @@ impl<'a> Plan<'a> {
             })
     }
 
+    /// The base of the embedded builder. One that neither layout nor registry gives may be in an engine, which is not
+    /// asked where the base is pinned: there it may be another one.
+    #[cfg(feature = "registry")]
+    async fn embedded(&self, layout: &Layout) -> Result<Foundation, Failure> {
+        let failure = match self.registry_base(layout).await {
+            Ok((foundation, _)) => return Ok(foundation),
+            Err(failure) => failure,
+        };
+        #[cfg(feature = "engine")]
+        if self.session.options.engine != "none"
+            && self.pins()?.is_empty()
+            && self.is_in_engine().await
+            && let Ok(foundation) = self.environment(layout).await
+        {
+            return Ok(foundation);
+        }
+        Err(failure)
+    }
+
+    /// The image with its layers here, where anything reads them: checks do, and a layout holds them.
+    #[cfg(feature = "registry")]
+    async fn with_layers(&self, image: Image, layout: &Layout) -> Result<Image, Failure> {
+        if self.waives_checks() && self.target.is_remote() {
+            return Ok(image);
+        }
+        let local = self.session.registries.download(&image, layout).await;
+        local.map_err(at(Stage::Build))
+    }
+
+    #[cfg(not(feature = "registry"))]
+    async fn with_layers(&self, image: Image, _layout: &Layout) -> Result<Image, Failure> {
+        Ok(image)
+    }
+
     #[cfg(feature = "engine")]
     async fn environment(&self, layout: &Layout) -> Result<Foundation, Failure> {
-        use crate::environment::{Environments, connect};
-        let engine = connect(self.options).await.map_err(|failure| Failure {
-            stage: Stage::Plan,
-            ..failure
-        })?;
+        use crate::environment::Environments;
+        let engine = self.session.engine(&self.project).await?;
         let environments = Environments {
-            folder: self.project.products.join("environments"),
+            engine,
+            session: self.session,
+            project: &self.project,
             layout,
             time: self.created,
+            pins: self.pins()?,
+            folder: &self.folder,
+            platform: &self.binary.platform(),
+            target: &self.target,
         };
-        Ok(environments.of(self.unit, &self.folder, &engine).await?.0)
+        environments.of(self.unit).await
     }
 
     #[cfg(not(feature = "engine"))]
@@ -256,128 +281,99 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// A stale declaration builds what the source no longer says.
-fn refuse_stale(unit: &FlowUnit, folder: &std::path::Path) -> Result<(), Failure> {
-    let Some(dockerfile) = &unit.declaration.dockerfile else {
-        return Ok(());
-    };
-    let path = folder.join(&dockerfile.path);
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text == dockerfile.text => Ok(()),
-        Ok(_) => Err(Failure::text(
-            Stage::Plan,
-            format!("{} changed after this program was compiled", path.display()),
-            "compile it again: `cargo run` does",
-        )),
-        Err(error) => Err(Failure::text(
-            Stage::Plan,
-            format!("cannot read {}: {error}", path.display()),
-            "put it back, or change `dockerfile`",
-        )),
-    }
-}
-
-/// The time that images and their files bear: `SOURCE_DATE_EPOCH`, or 0.
-///
-/// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
-fn created() -> Result<u64, Failure> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().map_err(|_| {
-            Failure::text(
-                Stage::Plan,
-                format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds"),
-                "unset it, or set it to seconds since 1970",
-            )
-        }),
-        Err(_) => Ok(0),
-    }
-}
-
 /// An image that nobody has looked at yet.
 pub struct Built<'a> {
     plan: Plan<'a>,
     layout: Layout,
+    foundation: Foundation,
     image: Image,
+    ingredients: Ingredients,
 }
 
 impl<'a> Built<'a> {
-    /// Whether this very image is registered at the target already, and the target still holds it.
-    async fn unchanged(&self) -> Result<Option<Done>, Failure> {
-        let plan = &self.plan;
-        let name = plan.unit.declaration.name.as_str();
-        let Some(known) = plan
-            .catalog
-            .get(name, &plan.target_key())
-            .map_err(at(Stage::Plan))?
-        else {
-            return Ok(None);
-        };
-        let same = known.digest == self.image.digest()
-            && known.declaration == plan.unit.declaration_hash().as_str()
-            && plan.target.holds(&self.image, plan.unit).await?;
-        Ok(same.then(|| self.done("unchanged", Vec::new())))
+    /// The same, where a base had to be had before anything could be said.
+    async fn held(self) -> Result<Held<'a, Self>, Failure> {
+        self.plan
+            .held_with(&self.ingredients)
+            .await
+            .map(|known| match known {
+                Some(known) => Held::Yes(Box::new(Pushed::again(self.plan, self.ingredients, known))),
+                None => Held::No(self),
+            })
+    }
+
+    /// Publishes the environment beside the image, so that another machine need not build it.
+    #[cfg(all(feature = "engine", feature = "registry"))]
+    async fn share_environment(&self, platform: &Platform) -> Result<(), Failure> {
+        use crate::environment::published::publish;
+        use crate::progress::Event;
+        let Plan { target, session, .. } = &self.plan;
+        let place = publish(&self.foundation, platform, target, session, &self.layout).await?;
+        if let (Some(place), Some(identity)) = (place, &self.foundation.identity) {
+            let environment = identity.short().to_owned();
+            let flow = self.plan.unit.entry.name;
+            session.progress.tell(flow, Event::Shared { environment, place });
+        }
+        Ok(())
+    }
+
+    #[cfg(not(all(feature = "engine", feature = "registry")))]
+    #[allow(clippy::unused_async, reason = "the same call with and without the features")]
+    async fn share_environment(&self, _platform: &Platform) -> Result<(), Failure> {
+        Ok(())
     }
 
     async fn check(self) -> Result<Checked<'a>, Stopped> {
         let unit = self.plan.unit;
-        if self.plan.options.no_check || unit.declaration.ignore_healthchecks {
+        at_hand::remember(unit, &self.image, &self.layout, &self.plan.project)?;
+        let seals = Seals::of(&self.image);
+        if self.plan.waives_checks() {
             return Ok(Checked {
                 built: self,
+                seals,
                 checks: Vec::new(),
                 waived: true,
             });
         }
-        let scratch = self.plan.project.products.join("roots");
-        std::fs::create_dir_all(&scratch).map_err(|error| {
-            Failure::text(
-                Stage::Check,
-                format!("cannot make {}: {error}", scratch.display()),
-                "check its owner",
-            )
-        })?;
-        let checks = check::check(unit, &self.image, &scratch, self.plan.options).await?;
-        if let Some(failed) = checks.iter().find(|check| check.status == Status::Fail) {
-            let failure = Failure {
-                stage: Stage::Check,
-                message: format!("{}: {}", failed.name, failed.detail),
-                advice: Some(failed.advice.clone()).filter(|advice| !advice.is_empty()),
-            };
+        let subject = check::Subject {
+            unit,
+            image: check::Held::Layers(&self.image),
+            folder: Some(&self.plan.folder),
+            binary: Some(&self.plan.binary.path),
+            made_here: true,
+        };
+        let checks = check::check(&subject, self.plan.session, &self.plan.project).await?;
+        if let Some(failure) = check::unhealthy(&checks) {
             return Err(Stopped { failure, checks });
         }
         Ok(Checked {
             built: self,
+            seals,
             checks,
             waived: false,
         })
-    }
-
-    fn done(&self, status: &'static str, checks: Vec<Check>) -> Done {
-        let digest = self.image.digest();
-        Done {
-            status,
-            image: self.plan.target.image_name(self.plan.unit, &digest),
-            digest,
-            image_id: self.image.id(),
-            checks,
-        }
     }
 }
 
 /// An image that is healthy, or whose author takes it as it is.
 pub struct Checked<'a> {
     built: Built<'a>,
+    seals: Seals,
     checks: Vec<Check>,
     waived: bool,
 }
 
 impl<'a> Checked<'a> {
     fn done(self) -> Done {
-        self.built.done("built", self.checks)
+        let Built { plan, image, .. } = &self.built;
+        Done::new("built", plan, image.digest(), image.id(), self.checks)
     }
 
     /// Sends the image to where it is registered.
     async fn push(self) -> Result<Pushed<'a>, Stopped> {
-        let Built { plan, layout, image } = &self.built;
+        let Built {
+            plan, layout, image, ..
+        } = &self.built;
         let loaded = self
             .checks
             .iter()
@@ -388,68 +384,125 @@ impl<'a> Checked<'a> {
                 format!("`{LOADS}` could not be checked, and what was not seen to load is not pushed"),
                 "start an engine, install bubblewrap, or push all the same with `--no-check`",
             );
-            return Err(Stopped {
-                failure,
-                checks: self.checks,
-            });
+            return Err(self.stopped(failure));
         }
+        if let Err(failure) = self.seals.are_whole() {
+            return Err(self.stopped(failure));
+        }
+        let digest = image.digest();
+        let identity = self.built.ingredients.identity();
+        let tag = match plan.tag(&identity) {
+            Ok(tag) => tag,
+            Err(failure) => return Err(self.stopped(failure)),
+        };
         let platform: Platform = plan.binary.platform();
-        let sent = plan
+        match plan
             .target
-            .publish(image, plan.unit, layout, &platform, plan.options)
-            .await;
-        match sent {
-            Ok(digest) if digest == image.digest() => Ok(Pushed {
-                checked: self,
-                digest,
-            }),
-            Ok(digest) => Err(Stopped {
-                failure: Failure::text(
+            .publish(image, plan.unit, layout, &platform, &tag, plan.session)
+            .await
+        {
+            Ok(taken) if taken == digest => {}
+            Ok(taken) => {
+                let failure = Failure::text(
                     Stage::Publish,
-                    format!(
-                        "{} took the image as {digest}, but it is {}",
-                        plan.target,
-                        image.digest()
-                    ),
+                    format!("{} took the image as {taken}, but it is {digest}", plan.target),
                     "nothing was registered; look at what stands between you and the registry",
-                ),
-                checks: self.checks,
-            }),
-            Err(failure) => Err(Stopped {
-                failure,
-                checks: self.checks,
-            }),
+                );
+                return Err(self.stopped(failure));
+            }
+            Err(failure) => return Err(self.stopped(failure)),
+        }
+        if let Err(failure) = self.built.share_environment(&platform).await {
+            return Err(self.stopped(failure));
+        }
+        let registration = Registration {
+            registration: Some(plan.registration(&digest)),
+            digest,
+            image_id: image.id(),
+            identity: Some(identity),
+            checks: (!self.waived).then(|| plan.checks()),
+            tag: plan.target.is_remote().then_some(tag),
+            other: BTreeMap::new(),
+        };
+        Ok(Pushed {
+            plan: self.built.plan,
+            ingredients: self.built.ingredients,
+            known: None,
+            registration,
+            checks: self.checks,
+        })
+    }
+
+    fn stopped(self, failure: Failure) -> Stopped {
+        Stopped {
+            failure,
+            checks: self.checks,
         }
     }
 }
 
-/// An image that its target holds: the very one that was checked.
+/// An image that its target holds: the very one that was checked, now or when it was registered.
 pub struct Pushed<'a> {
-    checked: Checked<'a>,
-    digest: Digest,
+    plan: Plan<'a>,
+    ingredients: Ingredients,
+    /// What the catalog says already.
+    known: Option<Registration>,
+    registration: Registration,
+    checks: Vec<Check>,
 }
 
-impl Pushed<'_> {
-    /// Writes the registration down.
-    fn register(self) -> Result<Done, Stopped> {
-        let built = &self.checked.built;
-        let plan = &built.plan;
-        let registration = Registration {
-            digest: self.digest,
-            image_id: built.image.id(),
-            declaration: plan.unit.declaration_hash().to_string(),
-            other: BTreeMap::new(),
-        };
-        let name = plan.unit.declaration.name.as_str();
-        match plan.catalog.put(name, &plan.target_key(), registration) {
-            Ok(()) => Ok(built.done("registered", self.checked.checks.clone())),
-            Err(error) => {
-                let failure = Failure::new(Stage::Register, &error);
-                Err(Stopped {
-                    failure,
-                    checks: self.checked.checks,
-                })
+impl<'a> Pushed<'a> {
+    /// An image that was pushed and registered before.
+    fn again(plan: Plan<'a>, ingredients: Ingredients, known: Registration) -> Self {
+        Self {
+            plan,
+            ingredients,
+            known: Some(known.clone()),
+            registration: known,
+            checks: Vec::new(),
+        }
+    }
+
+    /// Writes the registration down, where it is not what the catalog says already.
+    fn register(mut self) -> Result<Done, Stopped> {
+        let plan = &self.plan;
+        self.registration.registration = Some(plan.registration(&self.registration.digest));
+        let Registration { digest, image_id, .. } = self.registration.clone();
+        let is_known = self.known.as_ref() == Some(&self.registration);
+        if !is_known {
+            plan.remember(&self.ingredients);
+            let name = plan.unit.declaration.name.as_str();
+            let put = plan
+                .catalog
+                .put(name, &plan.target_key(), self.registration, plan.pins_to_be());
+            if let Err(error) = put {
+                return Err(Stopped {
+                    failure: Failure::new(Stage::Register, &error),
+                    checks: self.checks,
+                });
             }
+        }
+        let status = if is_known { "unchanged" } else { "registered" };
+        Ok(Done::new(status, plan, digest, image_id, self.checks))
+    }
+}
+
+impl Done {
+    fn new(
+        status: &'static str,
+        plan: &Plan<'_>,
+        digest: Digest,
+        image_id: Digest,
+        checks: Vec<Check>,
+    ) -> Self {
+        Self {
+            status,
+            image: plan.target.image_name(plan.unit, &digest),
+            digest,
+            image_id,
+            checks,
+            #[cfg(feature = "prefect")]
+            deployed: None,
         }
     }
 }

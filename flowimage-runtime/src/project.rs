@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::flow::FlowEntry;
+use crate::oci::sha256;
 
 /// The project of the running program.
 #[derive(Clone, Debug)]
@@ -62,6 +63,37 @@ impl Project {
     /// The layout that images are kept in.
     pub fn layout(&self) -> PathBuf {
         self.products.join("images")
+    }
+
+    /// The index of the files that images are made of.
+    pub fn files(&self) -> PathBuf {
+        self.products.join("files")
+    }
+
+    /// Where is written down what registered images were made of.
+    pub fn registered(&self) -> PathBuf {
+        self.products.join("registered")
+    }
+
+    /// Where is written down which image was built last of each flow.
+    pub fn built(&self) -> PathBuf {
+        self.products.join("built")
+    }
+
+    /// What was read from the layers of bases.
+    pub fn bases(&self) -> PathBuf {
+        self.products.join("bases")
+    }
+
+    /// Where is written down which environments were built.
+    pub fn environments(&self) -> PathBuf {
+        self.products.join("environments")
+    }
+
+    /// What marks this project's things in an engine: 16 hexadecimal digits of its folder's hash.
+    pub fn mark(&self) -> String {
+        let path = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        sha256(path.as_os_str().as_encoded_bytes()).hex()[..16].to_owned()
     }
 }
 

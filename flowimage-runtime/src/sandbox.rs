@@ -9,8 +9,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
-/// Bytes kept of each output.
-const OUTPUT_LIMIT: usize = 64 << 10;
+use crate::captured::Captured;
+
+/// Bytes of output at which a run is ended as a flood.
+const FLOOD: u64 = 16 << 20;
+
+/// Bytes of the memory-backed `/tmp`, where the tool can make one.
+const TMP: &str = "67108864";
 
 /// The tool that makes the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +41,14 @@ pub struct Probe<'a> {
     pub environment: Vec<(String, String)>,
     /// User and group.
     pub user: u32,
+    /// Where it starts; `/` where this is empty.
+    pub working_directory: String,
+    /// Whether it sees the machine's network.
+    pub network: bool,
     /// After this time everything in the sandbox is killed.
     pub limit: Duration,
+    /// Bytes kept of each output: the first half and the last half.
+    pub output: usize,
 }
 
 /// What came of it.
@@ -45,12 +56,14 @@ pub struct Probe<'a> {
 pub struct Outcome {
     /// The exit status; `None` where a signal ended it, or the time was up.
     pub status: Option<i32>,
-    /// Standard output, its first 64 KiB.
-    pub stdout: Vec<u8>,
-    /// Standard error, its first 64 KiB.
-    pub stderr: Vec<u8>,
+    /// Standard output.
+    pub stdout: Captured,
+    /// Standard error.
+    pub stderr: Captured,
     /// Whether the time was up.
     pub timed_out: bool,
+    /// Whether it was ended for its flood of output.
+    pub flooded: bool,
 }
 
 impl Sandbox {
@@ -67,17 +80,17 @@ impl Sandbox {
                 command: vec!["/bin/true".to_owned()],
                 environment: Vec::new(),
                 user: 65532,
+                working_directory: String::new(),
+                network: false,
                 limit: Duration::from_secs(10),
+                output: 4 << 10,
             };
             match sandbox.run(&probe).await {
                 Ok(outcome) if outcome.status == Some(0) => return Ok(sandbox),
                 Ok(outcome) => reasons.push(format!(
                     "{}: {}",
                     tool.program(),
-                    String::from_utf8_lossy(&outcome.stderr)
-                        .lines()
-                        .next()
-                        .unwrap_or("it failed")
+                    outcome.stderr.text().lines().next().unwrap_or("it failed")
                 )),
                 Err(error) => reasons.push(format!("{}: {error}", tool.program())),
             }
@@ -95,8 +108,11 @@ impl Sandbox {
     /// # Errors
     /// The tool cannot be started.
     pub async fn run(self, probe: &Probe<'_>) -> std::io::Result<Outcome> {
-        let mut command = Command::new(self.tool.program());
+        let mut command = Command::new(LIMITER);
         command
+            .args(LIMITS)
+            .arg("--")
+            .arg(self.tool.program())
             .args(self.tool.arguments(probe))
             .env_clear()
             .envs(probe.environment.iter().map(|(name, value)| (name, value)))
@@ -106,27 +122,40 @@ impl Sandbox {
             .kill_on_drop(true);
         let mut child = command.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let work = async { tokio::join!(bounded(stdout), bounded(stderr), child.wait()) };
+        let mut outcome = Outcome {
+            status: None,
+            stdout: Captured::new(probe.output),
+            stderr: Captured::new(probe.output),
+            timed_out: false,
+            flooded: false,
+        };
+        let (out, err) = (&mut outcome.stdout, &mut outcome.stderr);
+        let work = async { tokio::join!(bounded(stdout, out), bounded(stderr, err)) };
         match tokio::time::timeout(probe.limit, work).await {
-            Ok((stdout, stderr, status)) => Ok(Outcome {
-                status: status?.code(),
-                stdout,
-                stderr,
-                timed_out: false,
-            }),
+            Ok((true, true)) => {}
+            Ok(_) => outcome.flooded = true,
+            Err(_) => outcome.timed_out = true,
+        }
+        if outcome.timed_out || outcome.flooded {
+            // The tool's end takes its process namespace, and so every process in it.
+            child.kill().await?;
+        }
+        match tokio::time::timeout(probe.limit, child.wait()).await {
+            Ok(status) => outcome.status = status?.code(),
             Err(_) => {
-                // The tool's end takes its process namespace, and so every process in it.
                 child.kill().await?;
-                Ok(Outcome {
-                    status: None,
-                    stdout: Vec::new(),
-                    stderr: Vec::new(),
-                    timed_out: true,
-                })
+                outcome.timed_out = true;
             }
         }
+        Ok(outcome)
     }
 }
+
+/// Sets limits for what it starts; part of util-linux, as `unshare` is.
+const LIMITER: &str = "/usr/bin/prlimit";
+
+/// Bytes of one file and of private memory, seconds of processor time.
+const LIMITS: [&str; 3] = ["--fsize=268435456", "--data=2147483648", "--cpu=900"];
 
 impl Tool {
     fn program(self) -> &'static str {
@@ -138,6 +167,10 @@ impl Tool {
 
     fn arguments(self, probe: &Probe<'_>) -> Vec<OsString> {
         let user = probe.user.to_string();
+        let here = match probe.working_directory.as_str() {
+            "" => "/",
+            folder => folder,
+        };
         let root = PathBuf::from(probe.root).into_os_string();
         let mut arguments: Vec<OsString> = match self {
             Tool::Bubblewrap => {
@@ -153,12 +186,20 @@ impl Tool {
                     ["--cap-drop", "ALL", "--uid", &user, "--gid", &user, "--ro-bind"].map(OsString::from),
                 );
                 all.extend([root, "/".into()]);
-                for (option, folder) in [("--tmpfs", "/tmp"), ("--proc", "/proc"), ("--dev", "/dev")] {
+                if probe.network {
+                    all.push("--share-net".into());
+                }
+                for (options, folder) in [
+                    (&["--size", TMP, "--tmpfs"][..], "/tmp"),
+                    (&["--proc"], "/proc"),
+                    (&["--dev"], "/dev"),
+                ] {
                     if probe.root.join(&folder[1..]).is_dir() {
-                        all.extend([OsString::from(option), folder.into()]);
+                        all.extend(options.iter().map(OsString::from));
+                        all.push(folder.into());
                     }
                 }
-                all.extend(["--chdir", "/", "--"].map(OsString::from));
+                all.extend(["--chdir", here, "--"].map(OsString::from));
                 all
             }
             Tool::Unshare => {
@@ -166,7 +207,6 @@ impl Tool {
                     "--user",
                     "--mount",
                     "--pid",
-                    "--net",
                     "--ipc",
                     "--uts",
                     "--fork",
@@ -176,9 +216,12 @@ impl Tool {
                 .into();
                 all.push(format!("--map-user={user}").into());
                 all.push(format!("--map-group={user}").into());
+                if !probe.network {
+                    all.push("--net".into());
+                }
                 let mut option = OsString::from("--root=");
                 option.push(root);
-                all.extend([option, "--wd=/".into(), "--".into()]);
+                all.extend([option, format!("--wd={here}").into(), "--".into()]);
                 all
             }
         };
@@ -187,14 +230,15 @@ impl Tool {
     }
 }
 
-/// The first bytes of a stream; the rest is read and dropped, so that the writer does not block.
-async fn bounded(stream: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let Some(mut stream) = stream else { return kept };
+/// Takes a stream in to its end; `false` where there was no end to it.
+async fn bounded(stream: Option<impl AsyncRead + Unpin>, captured: &mut Captured) -> bool {
+    let Some(mut stream) = stream else { return true };
     let mut buffer = vec![0; 8 << 10];
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-        let room = OUTPUT_LIMIT - kept.len();
-        kept.extend_from_slice(&buffer[..read.min(room)]);
+        captured.push(&buffer[..read]);
+        if captured.seen() > FLOOD {
+            return false;
+        }
     }
-    kept
+    true
 }

@@ -11,6 +11,7 @@ use crate::layout::Layout;
 use crate::oci::{Digest, Image, Platform};
 use crate::pipeline::Options;
 use crate::project::Project;
+use crate::session::Session;
 
 /// A place that holds images.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ impl Target {
         };
         let name: ImageName = match &declaration.image_name {
             Some(name) => name.clone(),
-            None => declaration.name.as_str().parse().map_err(
+            None => group_or_name(declaration).parse().map_err(
                 |error: flowimage_model::value_error::ValueError| {
                     Failure::text(Stage::Plan, error.to_string(), "set `image_name`")
                 },
@@ -103,7 +104,7 @@ impl Target {
     ///
     /// # Errors
     /// It cannot be asked.
-    pub async fn holds(&self, image: &Image, unit: &FlowUnit) -> Result<bool, Failure> {
+    pub async fn holds(&self, digest: &Digest, unit: &FlowUnit, session: &Session) -> Result<bool, Failure> {
         match self {
             Target::Layout { folder, .. } => {
                 if !folder.join("index.json").is_file() {
@@ -111,14 +112,13 @@ impl Target {
                 }
                 let layout = Layout::open(folder).map_err(at(Stage::Plan))?;
                 let named = layout.resolve(unit.declaration.name.as_str()).unwrap_or(None);
-                Ok(named.is_some_and(|it| it.digest == image.digest())
-                    && layout.read_image(&image.digest()).is_ok())
+                Ok(named.is_some_and(|it| it.digest == *digest) && layout.read_image(digest).is_ok())
             }
-            Target::Repository { .. } => self.repository_holds(image).await,
+            Target::Repository { .. } => self.repository_holds(digest, session).await,
         }
     }
 
-    /// Stores the image there and says which digest it has.
+    /// Stores the image there, in a repository under this tag too, and says which digest it has.
     ///
     /// # Errors
     /// The target cannot be written.
@@ -128,7 +128,8 @@ impl Target {
         unit: &FlowUnit,
         own: &Layout,
         platform: &Platform,
-        options: &Options,
+        tag: &str,
+        session: &Session,
     ) -> Result<Digest, Failure> {
         match self {
             Target::Layout { folder, .. } => {
@@ -142,7 +143,7 @@ impl Target {
                     .map_err(at(Stage::Publish))?;
                 Ok(written.digest)
             }
-            Target::Repository { .. } => self.push(image, unit, options).await,
+            Target::Repository { .. } => self.push(image, tag, own, session).await,
         }
     }
 
@@ -150,20 +151,29 @@ impl Target {
     ///
     /// # Errors
     /// It may not.
-    pub async fn check_writable(&self) -> Result<(), Failure> {
+    pub async fn check_writable(&self, session: &Session) -> Result<(), Failure> {
         match self {
             Target::Layout { .. } => Ok(()),
-            Target::Repository { .. } => self.may_push().await,
+            Target::Repository { .. } => self.may_push(session).await,
         }
+    }
+}
+
+/// The repository's name where none is declared: of the image that flows share, else the flow's.
+fn group_or_name(declaration: &Declaration) -> &str {
+    match &declaration.image {
+        Some(group) => group.as_str(),
+        None => declaration.name.as_str(),
     }
 }
 
 #[cfg(feature = "registry")]
 impl Target {
-    fn repository(&self) -> Result<crate::registry::Repository, Failure> {
+    pub(crate) fn repository(&self, session: &Session) -> Result<crate::registry::Repository, Failure> {
+        use crate::registry::Access;
         match self {
             Target::Repository { registry, path } => {
-                crate::registry::Repository::new(registry, path).map_err(at(Stage::Publish))
+                Ok(session.registries.repository(registry, path, Access::Push))
             }
             Target::Layout { name, .. } => Err(Failure::text(
                 Stage::Publish,
@@ -173,54 +183,45 @@ impl Target {
         }
     }
 
-    async fn may_push(&self) -> Result<(), Failure> {
-        self.repository()?.may_push().await.map_err(at(Stage::Publish))
+    async fn may_push(&self, session: &Session) -> Result<(), Failure> {
+        let asked = self.repository(session)?.may_push().await;
+        asked.map_err(at(Stage::Publish))
     }
 
-    async fn repository_holds(&self, image: &Image) -> Result<bool, Failure> {
-        let digest = image.digest();
-        let held = self
-            .repository()?
-            .manifest(digest.as_str())
-            .await
-            .map_err(at(Stage::Publish))?;
-        Ok(held.as_deref() == Some(digest.as_str()))
+    async fn repository_holds(&self, digest: &Digest, session: &Session) -> Result<bool, Failure> {
+        let held = self.repository(session)?.manifest(digest.as_str()).await;
+        Ok(held.map_err(at(Stage::Publish))?.as_ref() == Some(digest))
     }
 
-    async fn push(&self, image: &Image, unit: &FlowUnit, options: &Options) -> Result<Digest, Failure> {
-        let identity = image.digest();
-        // Without a declared tag the tag is the identity itself, which cannot lie.
-        let tag = match (&options.tag, &unit.declaration.image_tag) {
-            (Some(tag), _) => tag.as_str(),
-            (None, Some(tag)) => tag.as_str(),
-            (None, None) => identity.short(),
-        };
-        tag.parse::<flowimage_model::reference::ImageTag>()
-            .map_err(|error| {
-                Failure::text(
-                    Stage::Publish,
-                    format!("--tag: {error}"),
-                    error.help().unwrap_or("write another tag"),
-                )
-            })?;
-        self.repository()?
-            .push(image, Some(tag))
-            .await
-            .map_err(at(Stage::Publish))
+    async fn push(
+        &self,
+        image: &Image,
+        tag: &str,
+        own: &Layout,
+        session: &Session,
+    ) -> Result<Digest, Failure> {
+        let pushed = self.repository(session)?.push(image, Some(tag), own).await;
+        pushed.map_err(at(Stage::Publish))
     }
 }
 
 #[cfg(not(feature = "registry"))]
 impl Target {
-    async fn may_push(&self) -> Result<(), Failure> {
+    async fn may_push(&self, _session: &Session) -> Result<(), Failure> {
         Err(self.unsupported())
     }
 
-    async fn repository_holds(&self, _image: &Image) -> Result<bool, Failure> {
+    async fn repository_holds(&self, _digest: &Digest, _session: &Session) -> Result<bool, Failure> {
         Err(self.unsupported())
     }
 
-    async fn push(&self, _image: &Image, _unit: &FlowUnit, _options: &Options) -> Result<Digest, Failure> {
+    async fn push(
+        &self,
+        _image: &Image,
+        _tag: &str,
+        _own: &Layout,
+        _session: &Session,
+    ) -> Result<Digest, Failure> {
         Err(self.unsupported())
     }
 

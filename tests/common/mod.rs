@@ -10,6 +10,7 @@ pub(crate) struct Project {
     folder: tempfile::TempDir,
 }
 
+#[allow(dead_code, reason = "not every test binary does all of it")]
 impl Project {
     /// Copies what the example declares, and the example itself, so that nothing of the checkout is written.
     pub(crate) fn new() -> Self {
@@ -39,6 +40,7 @@ impl Project {
     }
 
     /// Runs the example's program in the project, with no engine in reach.
+    #[allow(dead_code, reason = "not every test file uses all of this")]
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
@@ -55,6 +57,7 @@ impl Project {
     }
 
     /// The JSON lines of a command, by flow, and its exit status.
+    #[allow(dead_code, reason = "not every test file uses all of this")]
     pub(crate) fn json(&self, arguments: &[&str]) -> (Vec<Value>, i32) {
         let output = self.run(&[arguments, &["--json"]].concat());
         let lines = String::from_utf8(output.stdout).unwrap();
@@ -68,12 +71,17 @@ impl Project {
 
 /// An example's program, built by cargo with the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
+    products().join("examples").join(name)
+}
+
+/// A program of the package `test-flows`.
+#[allow(dead_code, reason = "not every test binary registers one")]
+pub(crate) fn program(name: &str) -> PathBuf {
+    products().join(name)
+}
+
+/// Where cargo puts what it builds in this profile.
+fn products() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    tests
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples")
-        .join(name)
+    tests.parent().unwrap().parent().unwrap().to_owned()
 }

@@ -12,6 +12,8 @@ engine_up() {
     mkdir -p "$dir/data" "$RUN"
     chmod 700 "$RUN"
     bridge_up
+    # An engine with old data gives the bridge the subnet of its last start, for which there is no rule.
+    rm -rf "$dir/data/network"
     echo '{}' >"$dir/daemon.json"
     # Rules of our own (bridge_up) instead of dockerd's: its chains belong to the machine's engine, if there is one.
     # The containers' cgroup carries our mark.

@@ -3,7 +3,7 @@
 use flowimage::prelude::*;
 
 /// Counts the words of a text.
-#[flow_image()]
+#[flow_image(image = "words", tags = ["text"])]
 fn count_words(text: String) -> usize {
     text.split_whitespace().count()
 }

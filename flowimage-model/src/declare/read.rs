@@ -1,19 +1,19 @@
 //! Reads the keys of a tree one by one, by the form the catalogue gives each.
 
-use crate::keys::{self, Form, KEYS, Key};
+use crate::keys::{Form, Key};
 use crate::suggest::suggest;
 use crate::tree::{Entry, Findings, Mistake, Node, Tree, Value};
-use crate::value_error::ValueError;
+use crate::value_error::{ValueError, shown};
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
-pub(super) struct Placed<T, P> {
-    pub(super) value: T,
-    pub(super) place: P,
+pub(crate) struct Placed<T, P> {
+    pub(crate) value: T,
+    pub(crate) place: P,
 }
 
 /// A text that parses itself, or any string.
-pub(super) trait FromText: Sized {
+pub(crate) trait FromText: Sized {
     fn from_text(text: &str) -> Result<Self, ValueError>;
 }
 
@@ -29,6 +29,65 @@ impl FromText for String {
     }
 }
 
+/// A text that a Dockerfile carries as it is, and that may be empty.
+pub(crate) struct Literal(pub(crate) String);
+
+impl FromText for Literal {
+    fn from_text(text: &str) -> Result<Self, ValueError> {
+        match text.chars().find(|it| matches!(it, '\n' | '\r' | '\0')) {
+            Some(bad) => Err(ValueError::new(format!(
+                "no Dockerfile can carry {} in this value",
+                shown(&bad.to_string())
+            ))),
+            None => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+/// An argument of a program: anything but NUL.
+pub(crate) struct Argument(pub(crate) String);
+
+impl FromText for Argument {
+    fn from_text(text: &str) -> Result<Self, ValueError> {
+        if text.contains('\0') {
+            return Err(ValueError::new("a NUL character can stand in no argument"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A name or path: one line, not empty.
+pub(crate) struct Line(pub(crate) String);
+
+impl FromText for Line {
+    fn from_text(text: &str) -> Result<Self, ValueError> {
+        if text.trim().is_empty() {
+            return Err(ValueError::new("an empty string says nothing here"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(ValueError::new(format!(
+                "{} holds a control character",
+                shown(text)
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The name of a flow's parameter: a Rust identifier, as far as ASCII goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ParameterName(pub(super) String);
+
+impl FromText for ParameterName {
+    fn from_text(text: &str) -> Result<Self, ValueError> {
+        let starts = text.starts_with(|it: char| it.is_alphabetic() || it == '_');
+        if starts && text.chars().all(|it| it.is_alphanumeric() || it == '_') {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ValueError::new(format!("{} is no parameter's name", shown(text))))
+    }
+}
+
 /// Values that are read by their own parser.
 macro_rules! from_text {
     ($($value:ty),* $(,)?) => {$(
@@ -41,34 +100,49 @@ macro_rules! from_text {
 }
 
 from_text!(
+    crate::command::CommandLine,
+    crate::command::CommandName,
     crate::declaration::Base,
+    crate::declaration::Libraries,
+    crate::health::LibraryName,
+    crate::health::ProbeName,
+    crate::names::ContainerPath,
     crate::names::EnvName,
     crate::names::EnvValue,
     crate::names::FlowName,
+    crate::names::GroupName,
     crate::names::LabelKey,
     crate::names::PackageName,
     crate::names::User,
+    crate::platform::Platform,
+    crate::python::PythonVersion,
     crate::reference::ImageName,
     crate::reference::ImageTag,
     crate::reference::RegistryUrl,
+    crate::requirement::Requirement,
+    crate::schedule::Schedule,
+    crate::secret::Secret,
+    crate::settings::SecretReference,
 );
 
 /// Reads known keys out of a tree, each once.
-pub(super) struct Reader<P> {
+pub(crate) struct Reader<P> {
     entries: Vec<(&'static Key, Entry<P>)>,
-    pub(super) findings: Findings<P>,
+    pub(crate) findings: Findings<P>,
 }
 
 impl<P: Clone> Reader<P> {
-    /// Sorts out unknown keys and keys given twice.
-    pub(super) fn new(tree: Tree<P>) -> Self {
+    /// Sorts out keys that the catalogue does not have and keys given twice.
+    pub(crate) fn new(tree: Tree<P>, catalogue: &'static [Key]) -> Self {
         let mut reader = Self {
             entries: Vec::new(),
             findings: Findings::default(),
         };
         for entry in tree.entries {
-            let Some(key) = keys::find(&entry.key) else {
-                reader.findings.mistake(unknown_key(&entry.key, entry.key_place));
+            let Some(key) = catalogue.iter().find(|key| key.name == entry.key) else {
+                reader
+                    .findings
+                    .mistake(unknown_key(&entry.key, entry.key_place, catalogue));
                 continue;
             };
             if reader.entries.iter().any(|(known, _)| known.name == key.name) {
@@ -84,12 +158,12 @@ impl<P: Clone> Reader<P> {
     }
 
     /// Whether the key was written, readable or not.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.entries.iter().any(|(key, _)| key.name == name)
     }
 
     /// What was found wrong so far.
-    pub(super) fn finish(self) -> Findings<P> {
+    pub(crate) fn finish(self) -> Findings<P> {
         self.findings
     }
 
@@ -99,13 +173,13 @@ impl<P: Clone> Reader<P> {
     }
 
     /// A key whose value is one text.
-    pub(super) fn text<T: FromText>(&mut self, name: &'static str) -> Option<Placed<T, P>> {
+    pub(crate) fn text<T: FromText>(&mut self, name: &'static str) -> Option<Placed<T, P>> {
         let (key, node) = self.node(name)?;
         self.one(key, node)
     }
 
     /// A key whose value is a bool.
-    pub(super) fn flag(&mut self, name: &'static str) -> Option<Placed<bool, P>> {
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<Placed<bool, P>> {
         let (key, node) = self.node(name)?;
         match node.value {
             Value::Flag(value) => Some(Placed {
@@ -120,7 +194,7 @@ impl<P: Clone> Reader<P> {
     }
 
     /// A key whose value is a list of texts; the same text twice is a mistake.
-    pub(super) fn list<T: FromText>(&mut self, name: &'static str) -> Vec<Placed<T, P>> {
+    pub(crate) fn list<T: FromText>(&mut self, name: &'static str) -> Vec<Placed<T, P>> {
         let Some((key, node)) = self.node(name) else {
             return Vec::new();
         };
@@ -147,7 +221,7 @@ impl<P: Clone> Reader<P> {
     }
 
     /// A key whose value is a map of texts; the same name twice is a mistake.
-    pub(super) fn map<K: FromText, V: FromText>(
+    pub(crate) fn map<K: FromText, V: FromText>(
         &mut self,
         name: &'static str,
     ) -> Vec<(Placed<K, P>, Placed<V, P>)> {
@@ -236,19 +310,20 @@ impl<P: Clone> Reader<P> {
 /// Lists in which the same text may stand twice, because their order has a meaning.
 const REPEATABLE: [&str; 3] = ["exec", "extra_dockerfile_commands", "health_checks"];
 
-pub(super) fn from_value_error<P>(place: P, error: &ValueError) -> Mistake<P> {
+pub(crate) fn from_value_error<P>(place: P, error: &ValueError) -> Mistake<P> {
     let mut mistake = Mistake::new(place, error.message());
     mistake.help.extend(error.help().map(str::to_owned));
     mistake
 }
 
 /// The message for a key that is none.
-pub(crate) fn unknown_key<P>(word: &str, place: P) -> Mistake<P> {
+fn unknown_key<P>(word: &str, place: P, catalogue: &'static [Key]) -> Mistake<P> {
     let mistake = Mistake::new(place, format!("unknown key `{word}`"));
-    match prefect_word(word).or_else(|| suggest(word, KEYS.iter().map(|key| key.name)).map(did_you_mean)) {
+    match prefect_word(word).or_else(|| suggest(word, catalogue.iter().map(|key| key.name)).map(did_you_mean))
+    {
         Some(help) => mistake.help(help),
         None => {
-            let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+            let names: Vec<_> = catalogue.iter().map(|key| key.name).collect();
             mistake.help(format!("expected one of: {}", names.join(", ")))
         }
     }
@@ -261,10 +336,14 @@ fn did_you_mean(name: &str) -> String {
 /// What became of a keyword of Prefect 1's `Docker(…)` that flowimage spells otherwise.
 fn prefect_word(word: &str) -> Option<String> {
     let now = match word {
-        "base_url" | "tls_config" => "the engine is chosen by `--engine` or `DOCKER_HOST`",
-        "prefect_directory" => "the flow binary lies in `/opt/flow`",
+        "base_url" | "tls_config" => {
+            "the engine is chosen by `--engine`, `DOCKER_HOST` or `[engine]` in flowimage.toml"
+        }
+        "build_kwargs" => "its parts are keys of their own: `build_args`, `secrets`, `platform`, `labels`",
+        "prefect_directory" => "it is `flow_directory` here",
         "prefect_version" => "no Prefect is installed into the image: the flow binary is all it needs",
         "path" | "stored_as_script" => "the flow is compiled; scripts that it calls are copied with `files`",
+        "api_key" => "it is no matter for a file: set `PREFECT_API_KEY` where the command runs",
         "env" | "environment" => "it is `env_vars` here",
         "apt" | "apt_packages" | "system_packages" | "packages" => "it is `system_dependencies` here",
         _ => return None,

@@ -1,6 +1,10 @@
 //! Rules across keys, one function each.
 
-use super::Draft;
+mod needless;
+mod places;
+pub(super) mod secrets;
+
+use super::draft::Draft;
 use crate::declaration::Base;
 use crate::names::PathKind;
 use crate::suggest::suggest;
@@ -11,8 +15,11 @@ pub(super) fn check<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     check_one_base(draft, findings);
     check_destinations(draft, findings);
     check_variables(draft, findings);
-    check_extra_commands(draft, findings);
+    super::dockerfile::check_extra_commands(draft, findings);
     check_scratch(draft, findings);
+    places::check(draft, findings);
+    needless::check(draft, findings);
+    secrets::check(draft, findings);
     check_lints(draft, findings);
 }
 
@@ -98,51 +105,6 @@ fn check_variables<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     }
 }
 
-/// What the generated part does itself cannot be said again, nor the stage be left.
-fn check_extra_commands<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
-    for command in &draft.extra_dockerfile_commands {
-        let place = || command.place.clone();
-        let word = command.value.split_whitespace().next().unwrap_or_default();
-        let upper = word.to_ascii_uppercase();
-        let refused = match upper.as_str() {
-            "FROM" => Some("the flow's image is one stage: use `base_image`, or a `dockerfile` of your own"),
-            "USER" => Some("the generated steps run as root and then restore the user: see the key `user`"),
-            "ENTRYPOINT" => Some("the flow binary is the entrypoint"),
-            "CMD" => Some("the command is `run` and the flow's name"),
-            _ => None,
-        };
-        if let Some(reason) = refused {
-            findings.mistake(
-                Mistake::new(
-                    place(),
-                    format!("`{upper}` is refused in `extra_dockerfile_commands`"),
-                )
-                .help(reason),
-            );
-        } else if command.value.contains(['\n', '\r', '\0']) {
-            findings.mistake(
-                Mistake::new(place(), "an extra command is one line").help("join its parts with ` && `"),
-            );
-        } else if command.value.trim_end().ends_with('\\') {
-            findings.mistake(
-                Mistake::new(
-                    place(),
-                    "an extra command ends with a continuation, but nothing follows",
-                )
-                .help("remove the `\\` at its end"),
-            );
-        } else if !crate::dockerfile::INSTRUCTIONS.contains(&upper.as_str()) {
-            let mistake = Mistake::new(place(), format!("unknown Dockerfile instruction `{word}`"));
-            findings.mistake(match suggest(&upper, crate::dockerfile::INSTRUCTIONS) {
-                Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                None => mistake.help(format!("to run a command, write `RUN {}`", command.value.trim())),
-            });
-        } else if command.value.trim().len() == word.len() {
-            findings.mistake(Mistake::new(place(), format!("`{upper}` has no argument")));
-        }
-    }
-}
-
 /// The empty image has nothing that could run a command.
 fn check_scratch<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     let on_scratch = draft
@@ -154,6 +116,8 @@ fn check_scratch<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     }
     let needing = if let Some(package) = draft.system_dependencies.first() {
         Some(("system_dependencies", package.place.clone()))
+    } else if let Some(requirement) = draft.python_dependencies.first() {
+        Some(("python_dependencies", requirement.place.clone()))
     } else {
         draft
             .extra_dockerfile_commands

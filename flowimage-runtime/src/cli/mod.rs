@@ -1,24 +1,44 @@
 //! The command line of a flow binary.
 
 mod arguments;
+mod list;
+#[cfg(feature = "kubernetes")]
+mod manifests;
+mod progress;
 mod report;
+mod run;
+#[cfg(feature = "engine")]
+mod run_image;
+#[cfg(feature = "prefect")]
+mod unregister;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 use clap::Parser;
+use flowimage_model::settings::Running;
 use futures_util::{StreamExt, stream};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::flow::{FlowContext, FlowUnit, flows};
-use crate::pipeline::{self, Goal, Options, Plan};
+use crate::Advise;
+use crate::failure::{Failure, Stage};
+use crate::flow::{FlowUnit, flows};
+use crate::pipeline::{self, Goal, Options};
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::project::{Project, crate_folder};
+use crate::session::Session;
 use arguments::{Arguments, Command};
+use progress::Shown;
 use report::Report;
+use tokio::sync::mpsc;
 
 /// Exit status: all flows done.
 pub const DONE: u8 = 0;
 /// Exit status: a flow failed.
 pub const FAILED: u8 = 1;
+/// Exit status: a signal ended the command, as shells say it of Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
 /// Exit status: the command was wrong, or there are no flows.
 pub const USAGE: u8 = 2;
 
@@ -60,12 +80,25 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
                 .to_owned(),
         ));
     }
-    let fallback = Command::Register { flows: Vec::new() };
+    let fallback = Command::Register {
+        flows: Vec::new(),
+        #[cfg(feature = "kubernetes")]
+        kubernetes: None,
+    };
     match arguments.command.as_ref().unwrap_or(&fallback) {
-        Command::Register { flows } => stages(&select(all, flows)?, arguments, Goal::Register, out, err),
+        Command::Register { flows, .. } => stages(&select(all, flows)?, arguments, Goal::Register, out, err),
         Command::Build { flows } => stages(&select(all, flows)?, arguments, Goal::Build, out, err),
+        Command::Check { flows, image: None } => check(&select(all, flows)?, None, arguments, out, err),
+        Command::Check { flows, image } => {
+            if flows.len() > 1 {
+                return Err(Usage("one image is that of one flow: name one".to_owned()));
+            }
+            check(&[one(all, flows.first())?], image.as_deref(), arguments, out, err)
+        }
         Command::Plan { flows } => plan(&select(all, flows)?, arguments, out, err),
-        Command::List => list(&all, arguments, out, err),
+        Command::List => list::list(&all, arguments, out, err),
+        #[cfg(feature = "prefect")]
+        Command::Unregister { flows } => unregister::unregister(&all, flows, arguments, out, err),
         Command::Describe { flow } => {
             let chosen = match flow {
                 Some(flow) => select(all, std::slice::from_ref(flow))?,
@@ -84,7 +117,7 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
                     Ok(DONE)
                 }
                 Some(folder) => {
-                    let options = options(arguments);
+                    let options = options(arguments, std::slice::from_ref(&unit))?;
                     match crate::context::write(&unit, &options, folder) {
                         Ok(()) => Ok(DONE),
                         Err(failure) => {
@@ -100,9 +133,34 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
                 }
             }
         }
-        Command::Run { flow, parameters } => {
+        Command::Probe { plan } => {
+            let plan = serde_json::from_str(plan).map_err(|error| Usage(format!("no plan: {error}")))?;
+            // Where nobody reads any more, there is nobody to tell.
+            let told = crate::check::inside::carry_out(&plan, &all, out);
+            Ok(if told.is_ok() { DONE } else { FAILED })
+        }
+        Command::HealthCheck { flow, name } => health_check(flow, name, out),
+        Command::Prefect { words } => match &words[..] {
+            [noun, verb] if noun == "flow-run" && verb == "execute" => {
+                run::run(&for_worker(all)?, Vec::new(), out, err)
+            }
+            _ => Err(Usage(format!(
+                "this program is no Prefect command line; of it, it knows `prefect flow-run execute` only, not `{}`",
+                words.join(" ")
+            ))),
+        },
+        #[cfg(feature = "engine")]
+        Command::Run {
+            flow,
+            parameters,
+            image: true,
+        } => {
             let unit = one(all, flow.as_ref())?;
-            Ok(run(&unit, parameters.clone(), out, err)?)
+            run_image::run_image(&unit, parameters, arguments, out, err)
+        }
+        Command::Run { flow, parameters, .. } => {
+            let unit = one(all, flow.as_ref())?;
+            run::run(&unit, parameters.clone(), out, err)
         }
     }
 }
@@ -140,16 +198,52 @@ fn one(all: Vec<FlowUnit>, name: Option<&String>) -> Result<FlowUnit, Usage> {
     }
 }
 
-fn options(arguments: &Arguments) -> Options {
-    Options {
+/// The flow that a worker means: the one it names in the environment, else the only one.
+fn for_worker(all: Vec<FlowUnit>) -> Result<FlowUnit, Usage> {
+    let named = std::env::var("PREFECT__FLOW_NAME").ok();
+    one(all, named.as_ref())
+}
+
+/// The command line's options over those of the profile and of `flowimage.toml`.
+fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> {
+    let settings = running(arguments.profile.as_deref(), units)?;
+    let profile = &settings.profile;
+    let registry = profile.registry_url.as_ref().map(ToString::to_string);
+    let tag = profile.image_tag.as_ref().map(ToString::to_string);
+    // `[engine]` counts only where nothing else names one (`engine::locate`).
+    let engine = profile.engine.clone();
+    Ok(Options {
         binary: arguments.binary.clone(),
-        registry: arguments.registry.clone(),
-        tag: arguments.tag.clone(),
+        registry: arguments.registry.clone().or(registry),
+        tag: arguments.tag.clone().or(tag),
         output: arguments.output.clone(),
         no_push: arguments.no_push,
         no_check: arguments.no_check,
-        engine: arguments.engine.clone(),
-    }
+        update_base: arguments.update_base,
+        #[cfg(feature = "prefect")]
+        orchestrator: arguments.orchestrator.wishes(arguments.profile.as_deref()),
+        engine: arguments
+            .engine
+            .clone()
+            .or(engine)
+            .unwrap_or_else(|| "auto".to_owned()),
+        settings,
+    })
+}
+
+/// What `flowimage.toml` says for commands. Where the project cannot be found, each flow says so itself.
+fn running(profile: Option<&str>, units: &[FlowUnit]) -> Result<Running, Usage> {
+    let entry = units.first().map(|unit| unit.entry);
+    let found = entry.and_then(|entry| Some((crate_folder(entry).ok()?, Project::of(entry).ok()?)));
+    let Some((folder, project)) = found else {
+        return Ok(Running::default());
+    };
+    crate::settings::running(&folder, &project.root, profile).map_err(|error| {
+        Usage(match error.advice() {
+            Some(advice) => format!("{error}\nadvice: {advice}"),
+            None => error.to_string(),
+        })
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Usage> {
@@ -159,7 +253,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Usage> {
         .map_err(|error| Usage(format!("no threads can be started: {error}")))
 }
 
-/// Takes flows to a goal, some at a time; one that fails does not stop the others.
+/// Takes flows to a goal, some at a time; one that fails does not stop the others. A signal stops all: what was begun
+/// is cancelled and removed.
 fn stages(
     units: &[FlowUnit],
     arguments: &Arguments,
@@ -167,21 +262,90 @@ fn stages(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<u8, Usage> {
-    let options = options(arguments);
+    let mut session = Session::new(options(arguments, units)?);
+    let (sender, mut events) = mpsc::unbounded_channel();
+    session.progress = Progress::new(move |flow, event| {
+        // Nobody listens any more once all flows are done.
+        let _ = sender.send((flow.to_owned(), event));
+    });
     let jobs = arguments
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let report = Report::new(arguments.json, arguments.quiet);
+    #[cfg(feature = "kubernetes")]
+    let manifests = manifests::Manifests::wanted(arguments, &session.options);
+    let mut shown = Shown::new(arguments.progress, arguments.json, arguments.quiet);
     let mut status = DONE;
-    runtime()?.block_on(async {
+    let mut left: Vec<&FlowUnit> = units.iter().collect();
+    let runtime = runtime()?;
+    runtime.block_on(async {
         let mut outcomes = stream::iter(units)
             .map(|unit| {
-                let options = &options;
-                async move { (unit, pipeline::run(unit, options, goal).await) }
+                let session = &session;
+                #[cfg(feature = "kubernetes")]
+                let manifests = manifests.as_ref();
+                async move {
+                    #[cfg(feature = "kubernetes")]
+                    let outcome =
+                        manifests::around(manifests, unit, pipeline::run(unit, session, goal)).await;
+                    #[cfg(not(feature = "kubernetes"))]
+                    let outcome = pipeline::run(unit, session, goal).await;
+                    (unit, outcome)
+                }
             })
             .buffered(jobs.max(1));
-        while let Some((unit, outcome)) = outcomes.next().await {
-            match outcome {
+        let mut stop = std::pin::pin!(stopped());
+        while !left.is_empty() {
+            tokio::select! {
+                biased;
+                () = &mut stop => {
+                    status = INTERRUPTED;
+                    break;
+                }
+                Some((flow, event)) = events.recv() => shown.event(&flow, &event, out, err),
+                Some((unit, outcome)) = outcomes.next() => {
+                    left.retain(|it| it.entry.name != unit.entry.name);
+                    // What was told on the way comes before the outcome, which is the last word on a flow.
+                    while let Ok((flow, event)) = events.try_recv() {
+                        shown.event(&flow, &event, out, err);
+                    }
+                    shown.done(unit.entry.name);
+                    match outcome {
+                        Ok(done) => report.done(unit, &done, out, err),
+                        Err(stopped) => {
+                            status = FAILED;
+                            report.failed(unit, &stopped, out, err);
+                        }
+                    }
+                }
+            }
+        }
+        drop(outcomes);
+        if status == INTERRUPTED {
+            for unit in &left {
+                shown.done(unit.entry.name);
+                report.failed(unit, &interrupted().into(), out, err);
+            }
+            session.settle().await;
+        }
+    });
+    Ok(status)
+}
+
+/// Checks images that are there; one that is not healthy does not stop the others.
+fn check(
+    units: &[FlowUnit],
+    image: Option<&str>,
+    arguments: &Arguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<u8, Usage> {
+    let session = Session::new(options(arguments, units)?);
+    let report = Report::new(arguments.json, arguments.quiet);
+    let mut status = DONE;
+    runtime()?.block_on(async {
+        for unit in units {
+            match crate::at_hand::check(unit, image, &session).await {
                 Ok(done) => report.done(unit, &done, out, err),
                 Err(stopped) => {
                     status = FAILED;
@@ -193,17 +357,45 @@ fn stages(
     Ok(status)
 }
 
+/// Waits for Ctrl-C, or for the signal by which a scheduler ends a job.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending().await },
+        () = terminated => {}
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::text(
+        Stage::Build,
+        "interrupted: what was begun is cancelled and removed",
+        "nothing was tagged or registered of this flow; run the command again",
+    )
+}
+
 fn plan(
     units: &[FlowUnit],
     arguments: &Arguments,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<u8, Usage> {
-    let options = options(arguments);
+    let session = Session::new(options(arguments, units)?);
     let report = Report::new(arguments.json, arguments.quiet);
     let mut status = DONE;
+    let runtime = runtime()?;
     for unit in units {
-        match Plan::make(unit, &options, Goal::Build).and_then(|plan| plan.explain()) {
+        let explained = match Plan::make(unit, &session, Goal::Build) {
+            Ok(plan) => runtime.block_on(plan.explain()),
+            Err(failure) => Err(failure),
+        };
+        match explained {
             Ok(lines) if arguments.json => {
                 let _ = writeln!(out, "{}", json!({ "flow": unit.entry.name, "plan": lines }));
             }
@@ -222,96 +414,23 @@ fn plan(
     Ok(status)
 }
 
-fn list(
-    units: &[FlowUnit],
-    arguments: &Arguments,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<u8, Usage> {
-    let report = Report::new(arguments.json, arguments.quiet);
-    for unit in units {
-        let registered = crate::project::Project::of(unit.entry)
-            .map_err(crate::failure::at(crate::failure::Stage::Plan))
-            .and_then(|project| {
-                crate::catalog::Catalog::in_folder(&project.root)
-                    .all()
-                    .map_err(crate::failure::at(crate::failure::Stage::Plan))
-            });
-        let registered = match registered {
-            Ok(mut all) => all.remove(unit.entry.name).unwrap_or_default(),
-            Err(failure) => {
-                report.failed(unit, &failure.into(), out, err);
-                return Ok(FAILED);
-            }
-        };
-        if arguments.json {
-            let targets: Map<String, Value> = registered
-                .iter()
-                .map(|(target, it)| (target.clone(), json!(it.digest)))
-                .collect();
-            let _ = writeln!(
-                out,
-                "{}",
-                json!({ "flow": unit.entry.name, "registered": targets })
-            );
-            continue;
-        }
-        let description = unit.declaration.description.as_deref().unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "{}  {}",
-            unit.entry.name,
-            description.lines().next().unwrap_or_default()
-        );
-        for (target, registration) in registered {
-            let _ = writeln!(out, "  {target}  {}", registration.digest);
-        }
-    }
-    Ok(DONE)
-}
-
-/// The declaration as JSON, with its hash.
+/// The declaration as JSON, with its hash and the schema of its parameters.
 fn describe(unit: &FlowUnit) -> Value {
     let mut described = serde_json::to_value(&unit.declaration).unwrap_or_default();
     described["declaration_hash"] = json!(unit.declaration_hash());
+    described["parameters"] = unit.entry.parameters_schema();
     described
 }
 
-/// Runs a flow here. Its result goes to `out` as JSON.
-fn run(
-    unit: &FlowUnit,
-    parameters: Vec<(String, Value)>,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<u8, Usage> {
-    let context = FlowContext {
-        flow: unit.entry.name.to_owned(),
+/// Runs one health check here. Its verdict is the last line on `out`.
+fn health_check(flow: &str, name: &str, out: &mut dyn Write) -> Result<u8, Usage> {
+    let checks = crate::health::of_flow(flow);
+    let check = checks.iter().find(|check| check.name == name);
+    let check = check.ok_or_else(|| Usage(format!("`{flow}` has no health check `{name}`")))?;
+    let (verdict, status) = match runtime()?.block_on((check.run)()) {
+        Ok(()) => (json!({}), DONE),
+        Err((message, advice)) => (json!({ "unhealthy": message, "advice": advice }), FAILED),
     };
-    let parameters = Value::Object(parameters.into_iter().collect());
-    let running = (unit.entry.run)(parameters, &context).map_err(|error| {
-        Usage(format!(
-            "the parameters of `{}` do not fit: {error}",
-            unit.entry.name
-        ))
-    })?;
-    match runtime()?.block_on(running) {
-        Ok(value) => {
-            if !value.is_null() {
-                let _ = writeln!(out, "{value}");
-            }
-            Ok(DONE)
-        }
-        Err(error) => {
-            let mut chain = error.chain.iter();
-            let _ = writeln!(
-                err,
-                "error: {}",
-                chain.next().map_or("the flow failed", String::as_str)
-            );
-            for cause in chain {
-                let _ = writeln!(err, "  because: {cause}");
-            }
-            Ok(FAILED)
-        }
-    }
+    let _ = writeln!(out, "\n{verdict}");
+    Ok(status)
 }

@@ -22,7 +22,7 @@ impl Report {
 
     pub(super) fn done(self, unit: &FlowUnit, done: &Done, out: &mut dyn Write, err: &mut dyn Write) {
         if self.json {
-            let line = json!({
+            let mut line = json!({
                 "flow": unit.entry.name,
                 "status": done.status,
                 "image": done.image,
@@ -30,6 +30,10 @@ impl Report {
                 "image_id": done.image_id,
                 "checks": done.checks,
             });
+            #[cfg(feature = "prefect")]
+            if let Some(deployed) = &done.deployed {
+                line["deployment"] = deployment(deployed);
+            }
             let _ = writeln!(out, "{line}");
         } else if !self.quiet {
             let _ = writeln!(
@@ -38,6 +42,10 @@ impl Report {
                 done.status, unit.entry.name, done.digest
             );
             checks(&done.checks, err);
+            #[cfg(feature = "prefect")]
+            if let Some(deployed) = &done.deployed {
+                say_deployed(deployed, err);
+            }
         }
     }
 
@@ -72,6 +80,47 @@ impl Report {
         if let Some(advice) = &failure.advice {
             let _ = writeln!(err, "  advice: {advice}");
         }
+    }
+}
+
+#[cfg(feature = "prefect")]
+fn deployment(deployed: &crate::prefect::Deployed) -> serde_json::Value {
+    let changes: Vec<_> = deployed.changes.iter().map(|change| &change.field).collect();
+    json!({
+        "name": deployed.name,
+        "id": deployed.id,
+        "page": deployed.page,
+        "created": deployed.created,
+        "changed": changes,
+    })
+}
+
+#[cfg(feature = "prefect")]
+fn say_deployed(deployed: &crate::prefect::Deployed, err: &mut dyn Write) {
+    let word = match (deployed.created, deployed.changes.is_empty()) {
+        (true, _) => "created",
+        (false, true) => "as it was",
+        (false, false) => "updated",
+    };
+    let _ = writeln!(err, "  deployment {} {word}: {}", deployed.name, deployed.page);
+    for change in &deployed.changes {
+        let _ = writeln!(
+            err,
+            "    {}: {} -> {}",
+            change.field,
+            short(&change.was),
+            short(&change.is)
+        );
+    }
+}
+
+/// A value on one line, not too long.
+#[cfg(feature = "prefect")]
+fn short(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -4,7 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Elf, ElfError};
+use super::Elf;
+
+/// A root file system in which a loader could look: one on this machine, or that of an image. Paths are absolute,
+/// links are followed inside the root.
+pub trait RootFiles {
+    /// What the file says of itself; `None` where there is none, or none that a loader takes.
+    fn elf(&self, path: &str) -> Option<Elf>;
+    /// Whether there is anything.
+    fn exists(&self, path: &str) -> bool;
+    /// The text of a small file that is asked for: `/etc/ld.so.conf` and what it includes.
+    fn text(&self, path: &str) -> Option<String>;
+    /// The names in a folder, sorted.
+    fn names(&self, folder: &str) -> Vec<String>;
+}
 
 /// A root file system on this machine: `/` itself, or an unpacked image. Links never lead out of it.
 #[derive(Clone, Debug)]
@@ -47,9 +60,18 @@ impl Root {
         }
         Some(self.0.join(found.join("/")))
     }
+}
 
-    /// The text of a file of the root, if it is one.
-    pub fn text(&self, path: &str) -> Option<String> {
+impl RootFiles for Root {
+    fn elf(&self, path: &str) -> Option<Elf> {
+        Elf::read(&self.locate(path)?).ok()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.locate(path).is_some()
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
         fs::read_to_string(self.locate(path)?).ok()
     }
 
@@ -76,15 +98,6 @@ fn parts(path: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// A library that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Library {
-    /// Its path below the root, as the loader names it.
-    pub path: String,
-    /// Where it lies on this machine.
-    pub file: PathBuf,
-}
-
 /// A library, or a symbol version of one, that was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
@@ -99,8 +112,8 @@ pub struct Missing {
 /// Everything a program is loaded with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closure {
-    /// The loader and the libraries, by name.
-    pub libraries: BTreeMap<String, Library>,
+    /// Paths of the loader and the libraries below the root, as the loader names them, by name.
+    pub libraries: BTreeMap<String, String>,
     /// What is not there.
     pub missing: Vec<Missing>,
 }
@@ -109,37 +122,28 @@ pub struct Closure {
 ///
 /// Source of the order: `ld.so(8)`: `DT_RPATH`/`DT_RUNPATH`, the folders of `ld.so.conf`, the default ones.
 ///
-/// # Errors
-/// A library that is there cannot be read.
-pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfError> {
+/// A library has no loader of its own, and is loaded by a program that is at work: its loader counts as there.
+pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
     let mut closure = Closure::default();
-    let Some(interpreter) = &elf.interpreter else {
-        return Ok(closure);
-    };
     let name = program.rsplit('/').next().unwrap_or(program).to_owned();
-    let loader = interpreter.rsplit('/').next().unwrap_or(interpreter).to_owned();
     let mut provided: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut asked = BTreeSet::new();
-    match root.locate(interpreter) {
-        Some(file) => {
+    if let Some(interpreter) = &elf.interpreter {
+        let loader = interpreter.rsplit('/').next().unwrap_or(interpreter).to_owned();
+        if root.exists(interpreter) {
             // The C library names it too; it is the one that is loaded already, not another found by search.
-            if let Ok(read) = Elf::read(&file) {
+            if let Some(read) = root.elf(interpreter) {
                 provided.insert(loader.clone(), read.provides);
             }
             asked.insert(loader.clone());
-            closure.libraries.insert(
-                loader,
-                Library {
-                    path: interpreter.clone(),
-                    file,
-                },
-            );
+            closure.libraries.insert(loader, interpreter.clone());
+        } else {
+            closure.missing.push(Missing {
+                library: interpreter.clone(),
+                needed_by: name.clone(),
+                version: None,
+            });
         }
-        None => closure.missing.push(Missing {
-            library: interpreter.clone(),
-            needed_by: name.clone(),
-            version: None,
-        }),
     }
     let configured = configured_folders(root);
     let defaults = default_folders(&elf.architecture);
@@ -163,20 +167,13 @@ pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfErro
                 .chain(defaults.iter().cloned())
                 .map(|folder| format!("{folder}/{needed}"))
                 .find_map(|path| {
-                    let file = root.locate(&path)?;
-                    let read = Elf::read(&file).ok()?;
-                    (read.architecture == elf.architecture).then_some((path, file, read))
+                    let read = root.elf(&path)?;
+                    (read.architecture == elf.architecture).then_some((path, read))
                 });
             match found {
-                Some((path, file, read)) => {
+                Some((path, read)) => {
                     provided.insert(needed.clone(), read.provides.clone());
-                    closure.libraries.insert(
-                        needed.clone(),
-                        Library {
-                            path: path.clone(),
-                            file,
-                        },
-                    );
+                    closure.libraries.insert(needed.clone(), path.clone());
                     queue.push_back((needed.clone(), path, read));
                 }
                 None if closure.libraries.contains_key(needed) => {}
@@ -203,11 +200,24 @@ pub fn closure(elf: &Elf, program: &str, root: &Root) -> Result<Closure, ElfErro
             }
         }
     }
-    Ok(closure)
+    closure
+}
+
+/// Where a library that a program opens by this name is found, as `dlopen` searches: a path as it stands, a name in
+/// the folders of the system.
+pub fn find_library(name: &str, architecture: &str, root: &dyn RootFiles) -> Option<String> {
+    if name.starts_with('/') {
+        return root.elf(name).map(|_| name.to_owned());
+    }
+    configured_folders(root)
+        .into_iter()
+        .chain(default_folders(architecture))
+        .map(|folder| format!("{folder}/{name}"))
+        .find(|path| root.elf(path).is_some_and(|elf| elf.architecture == architecture))
 }
 
 /// The folders of `/etc/ld.so.conf` and what it includes.
-fn configured_folders(root: &Root) -> Vec<String> {
+fn configured_folders(root: &dyn RootFiles) -> Vec<String> {
     let mut folders = Vec::new();
     let mut pending = VecDeque::from(["/etc/ld.so.conf".to_owned()]);
     let mut seen = BTreeSet::new();
@@ -264,16 +274,13 @@ mod tests {
         let program = std::env::current_exe().unwrap();
         let elf = Elf::read(&program).unwrap();
         assert!(elf.newest_glibc().is_some_and(|it| it.starts_with("GLIBC_2.")) || elf.is_musl());
-        let found = closure(&elf, program.to_str().unwrap(), &Root::new("/")).unwrap();
+        let found = closure(&elf, program.to_str().unwrap(), &Root::new("/"));
         assert_eq!(found.missing, []);
         assert!(found.libraries.contains_key("libc.so.6"), "{found:?}");
         // The kernel looks for the loader at this very path.
         let interpreter = elf.interpreter.unwrap();
         assert!(
-            found
-                .libraries
-                .values()
-                .any(|library| library.path == interpreter),
+            found.libraries.values().any(|library| *library == interpreter),
             "{found:?}"
         );
     }
@@ -283,7 +290,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let program = std::env::current_exe().unwrap();
         let elf = Elf::read(&program).unwrap();
-        let found = closure(&elf, "/flow", &Root::new(root.path())).unwrap();
+        let found = closure(&elf, "/flow", &Root::new(root.path()));
         assert!(
             found
                 .missing

@@ -11,30 +11,40 @@ use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
 use object::read::{ReadCache, ReadRef};
 
-pub use closure::{Closure, Library, Missing, Root, closure};
-pub use packages::package_of;
+pub use closure::{Closure, Missing, Root, RootFiles, closure, find_library};
+pub use packages::{Distribution, package_in, package_of};
 pub use strip::{has_debug_sections, strip};
 
+use serde::{Deserialize, Serialize};
+
 use crate::advice::Advise;
+use crate::oci::{Digest, Hasher};
 
 /// What one ELF file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elf {
     /// The architecture in OCI's words: `amd64`, `arm64`, …
     pub architecture: String,
     /// The program's loader; `None` for libraries and static programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
     /// Names of the libraries needed, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
     /// Folders to search, `DT_RUNPATH` or else `DT_RPATH`, `$ORIGIN` not yet replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
     /// Symbol versions needed, by library: `libc.so.6` → `GLIBC_2.34`, ….
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, Vec<String>>,
     /// Symbol versions that this file provides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provides: Vec<String>,
+    /// Whether it can be started, rather than only be loaded into a program.
+    pub executable: bool,
 }
 
 /// Why a program could not be read.
@@ -82,10 +92,18 @@ impl Elf {
             source,
         })?;
         let cache = ReadCache::new(file);
-        parse(&cache).map_err(|reason| ElfError::Format {
+        Self::parse(&cache).map_err(|reason| ElfError::Format {
             path: path.to_owned(),
             reason: reason.to_string(),
         })
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Self> {
+        parse(data)
     }
 
     /// Whether the program was linked against musl.
@@ -117,6 +135,27 @@ pub fn version_numbers(version: &str) -> Vec<u32> {
         .collect()
 }
 
+/// `DF_1_PIE`: a static program at no fixed address has neither loader nor type of its own.
+const PIE: u64 = 0x0800_0000;
+
+/// The digest of a program's code and constants: the same before and after its debug sections are left out.
+/// `None` where it has none, or is no 64-bit ELF file.
+pub fn code_digest<'data, R: ReadRef<'data>>(data: R) -> Option<Digest> {
+    let file = ElfFile64::<Endianness, R>::parse(data).ok()?;
+    let endian = file.endian();
+    let sections = file.elf_section_table();
+    let mut hasher = Hasher::new();
+    let mut found = false;
+    for (_, section) in sections.enumerate() {
+        let name = sections.section_name(endian, section).ok()?;
+        if [&b".text"[..], b".rodata"].contains(&name) {
+            found = true;
+            hasher.update(section.data(endian, data).ok()?);
+        }
+    }
+    found.then(|| hasher.finish().0)
+}
+
 fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
     let file = ElfFile64::<Endianness, R>::parse(data)?;
     let endian = file.endian();
@@ -129,10 +168,12 @@ fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
     }
     let dynamic = file.elf_dynamic_table()?;
     let (mut needed, mut runpath, mut rpath) = (Vec::new(), Vec::new(), Vec::new());
+    let mut pie = false;
     for entry in dynamic.iter() {
         match entry.tag {
             elf::DT_NEEDED => needed.push(text(dynamic.string(entry)?)),
             elf::DT_RUNPATH => runpath = folders(&text(dynamic.string(entry)?)),
+            elf::DT_FLAGS_1 => pie = entry.val & PIE != 0,
             elf::DT_RPATH => rpath = folders(&text(dynamic.string(entry)?)),
             _ => {}
         }
@@ -159,6 +200,7 @@ fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
     }
     Ok(Elf {
         architecture: architecture(header.e_machine(endian)).to_owned(),
+        executable: interpreter.is_some() || header.e_type(endian) == elf::ET_EXEC || pie,
         interpreter,
         needed,
         search: if runpath.is_empty() { rpath } else { runpath },

@@ -16,6 +16,8 @@ pub struct BuildRequest {
     pub build_args: BTreeMap<String, String>,
     /// Labels of the image, added to flowimage's own.
     pub labels: BTreeMap<String, String>,
+    /// The project that the build belongs to, for [`crate::engine::Engine::sweep_project`].
+    pub project: Option<String>,
     /// What to build for; `None` is the engine's own platform.
     pub platform: Option<Platform>,
     /// What `RUN` may reach.
@@ -28,6 +30,8 @@ pub struct BuildRequest {
     pub builder: Option<Builder>,
     /// Logins for the registries of base images.
     pub logins: Vec<RegistryLogin>,
+    /// What steps may read in `/run/secrets` and no layer keeps. Only BuildKit serves any.
+    pub secrets: Vec<BuildSecret>,
 }
 
 impl BuildRequest {
@@ -37,12 +41,14 @@ impl BuildRequest {
             dockerfile: Dockerfile::Text(dockerfile.into()),
             build_args: BTreeMap::new(),
             labels: BTreeMap::new(),
+            project: None,
             platform: None,
             network: Network::default(),
             cache_from: Vec::new(),
             no_cache: false,
             builder: None,
             logins: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 }
@@ -89,6 +95,24 @@ pub enum Builder {
     BuildKit,
     /// Docker's first builder, or Podman's own.
     Classic,
+}
+
+/// A secret with its value, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BuildSecret {
+    /// Its name in `/run/secrets`.
+    pub id: String,
+    /// What is read there.
+    pub value: Vec<u8>,
+}
+
+impl fmt::Debug for BuildSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildSecret")
+            .field("id", &self.id)
+            .field("value", &"…")
+            .finish()
+    }
 }
 
 /// How to log in to a registry.

@@ -1,5 +1,6 @@
 //! The Docker Engine API, through bollard: this file and those below it are the only ones that name it.
 
+mod attached;
 mod build;
 mod builder_output;
 mod cleanup;
@@ -8,23 +9,30 @@ mod images;
 mod load;
 mod run;
 mod save;
+mod session;
+mod ssh;
+mod steady;
 mod sweep;
+mod tls;
 
 use std::error::Error as StdError;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
 
+pub use attached::Listener;
 pub use files::{ContainerFiles, FileStat, FileType};
 
-use super::{EngineAddress, EngineError, EngineInfo, EngineKind, Located, LookUp, locate};
+use super::{Certificates, EngineAddress, EngineError, EngineInfo, EngineKind, Located, LookUp, locate};
 use crate::oci::Platform;
+use ssh::Tunnel;
 
 /// How long the engine may think before it begins to answer a short question.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -41,6 +49,9 @@ pub struct Engine {
     docker: Docker,
     address: EngineAddress,
     info: Arc<OnceCell<EngineInfo>>,
+    tunnel: Option<Arc<Tunnel>>,
+    /// Removals that nobody waits for.
+    removals: TaskTracker,
 }
 
 impl Engine {
@@ -50,29 +61,35 @@ impl Engine {
     /// dead is [`EngineError::Unreachable`].
     pub async fn connect(wanted: &EngineAddress, look_up: &LookUp) -> Result<Self, EngineError> {
         let is_socket = |path: &Path| path.metadata().is_ok_and(|meta| meta.file_type().is_socket());
-        let (address, chosen_by) = match locate(wanted, look_up, is_socket)? {
-            Located::At { address, chosen_by } => (address, chosen_by),
+        let located = locate(wanted, look_up, is_socket, |path| std::fs::read(path))?;
+        let (address, chosen_by, certificates) = match located {
+            Located::At {
+                address,
+                chosen_by,
+                certificates,
+            } => (address, chosen_by, certificates),
             Located::Nowhere { looked_at } => return Err(EngineError::NoEngine { looked_at }),
         };
-        let unreachable = |error: Error| match (&address, io_kind(&error)) {
-            (EngineAddress::Unix(path), Some(io::ErrorKind::PermissionDenied)) => {
-                EngineError::PermissionDenied { socket: path.clone() }
-            }
-            _ => EngineError::Unreachable {
-                address: address.to_string(),
-                chosen_by: chosen_by.clone(),
-                source: Box::new(error),
-            },
-        };
-        let docker = open(&address)
-            .map_err(unreachable)?
-            .with_request_modifier(repair_logins);
-        docker.ping().await.map_err(unreachable)?;
+        let (docker, tunnel) = open(&address, certificates.as_ref(), chosen_by.as_ref())?;
+        let docker = docker.with_request_modifier(repair_logins);
+        if let Err(error) = docker.ping().await {
+            let folder = certificates.map(|it| it.folder);
+            return Err(no_answer(&address, chosen_by, folder, tunnel.as_ref(), error));
+        }
         Ok(Self {
             docker,
             address,
             info: Arc::default(),
+            tunnel: tunnel.map(Arc::new),
+            removals: TaskTracker::new(),
         })
+    }
+
+    /// Waits until all is removed that dropped requests left; a minute at most, after which a later sweep finds it.
+    pub async fn settle(&self) {
+        self.removals.close();
+        let _ = tokio::time::timeout(Duration::from_secs(60), self.removals.wait()).await;
+        self.removals.reopen();
     }
 
     /// Where the engine is.
@@ -171,18 +188,77 @@ fn refused(action: String, message: String, status: Option<u16>) -> EngineError 
     }
 }
 
-fn open(address: &EngineAddress) -> Result<Docker, Error> {
+/// A client for an address, with the tunnel that leads there, if one does.
+fn open(
+    address: &EngineAddress,
+    certificates: Option<&Certificates>,
+    chosen_by: Option<&String>,
+) -> Result<(Docker, Option<Tunnel>), EngineError> {
+    let unreachable = |source| EngineError::Unreachable {
+        address: address.to_string(),
+        chosen_by: chosen_by.cloned(),
+        source,
+    };
     let seconds = TIMEOUT.as_secs();
-    match address {
+    let unix = |path: &Path| Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION);
+    let opened = match address {
+        EngineAddress::Tls(authority) => {
+            let nowhere = Certificates {
+                folder: PathBuf::from(".docker"),
+                chosen_by: "neither DOCKER_CERT_PATH, DOCKER_CONFIG nor HOME is set".to_owned(),
+            };
+            return Ok((tls::open(authority, certificates.unwrap_or(&nowhere))?, None));
+        }
+        EngineAddress::Ssh(host) => {
+            let tunnel = Tunnel::open(host).map_err(|error| unreachable(error.into()))?;
+            let docker = unix(&tunnel.socket()).map_err(|error| unreachable(error.into()))?;
+            return Ok((docker, Some(tunnel)));
+        }
         EngineAddress::Tcp(authority) => {
             Docker::connect_with_http(&format!("tcp://{authority}"), seconds, API_DEFAULT_VERSION)
         }
-        EngineAddress::Unix(path) => {
-            Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
-        }
+        EngineAddress::Unix(path) => unix(path),
         EngineAddress::Auto => Err(Error::UnsupportedURISchemeError {
             uri: "auto".to_owned(),
         }),
+    };
+    Ok((opened.map_err(|error| unreachable(error.into()))?, None))
+}
+
+/// Why an engine gave no sign of life.
+fn no_answer(
+    address: &EngineAddress,
+    chosen_by: Option<String>,
+    folder: Option<PathBuf>,
+    tunnel: Option<&Tunnel>,
+    error: Error,
+) -> EngineError {
+    if let Some(tunnel) = tunnel {
+        let (fault, said) = tunnel.fault();
+        return EngineError::Ssh {
+            address: address.to_string(),
+            chosen_by,
+            fault,
+            said,
+        };
+    }
+    if let Some(fault) = tls::fault(&error) {
+        return EngineError::Tls {
+            address: address.to_string(),
+            fault,
+            folder,
+            source: Box::new(error),
+        };
+    }
+    match (address, io_kind(&error)) {
+        (EngineAddress::Unix(path), Some(io::ErrorKind::PermissionDenied)) => {
+            EngineError::PermissionDenied { socket: path.clone() }
+        }
+        _ => EngineError::Unreachable {
+            address: address.to_string(),
+            chosen_by,
+            source: Box::new(error),
+        },
     }
 }
 

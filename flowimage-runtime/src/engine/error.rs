@@ -1,6 +1,6 @@
 //! What can go wrong with an engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{ArchiveError, BuildFailure, SavedError};
 use crate::Advise;
@@ -37,6 +37,53 @@ pub enum EngineError {
         /// Why.
         #[source]
         source: Transport,
+    },
+    /// A context of docker that is chosen and cannot be read.
+    #[error("docker's context `{name}` cannot be used: {}: {reason}", file.display())]
+    DockerContext {
+        /// The context.
+        name: String,
+        /// What describes it.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or key for the engine that cannot be read.
+    #[error("cannot use {} (from {chosen_by}) for the engine at {address}: {reason}", file.display())]
+    Certificate {
+        /// The engine's address.
+        address: String,
+        /// The file.
+        file: PathBuf,
+        /// What named its folder.
+        chosen_by: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The two sides do not trust each other, or one does not speak TLS.
+    #[error("no trust between here and the engine at {address}: {fault}")]
+    Tls {
+        /// The engine's address.
+        address: String,
+        /// Who refused what.
+        fault: TlsFault,
+        /// Folder of the certificates, where some were used.
+        folder: Option<PathBuf>,
+        /// Why.
+        #[source]
+        source: Transport,
+    },
+    /// `ssh` does not get to the engine.
+    #[error("ssh does not reach the engine at {address}{}: {fault}: {said}", chosen_by.as_ref().map(|by| format!(" (from {by})")).unwrap_or_default())]
+    Ssh {
+        /// The engine's address.
+        address: String,
+        /// What named the address.
+        chosen_by: Option<String>,
+        /// How far it got.
+        fault: SshFault,
+        /// Its last words.
+        said: String,
     },
     /// The socket is there and may not be used.
     #[error("permission denied at the engine's socket {}", socket.display())]
@@ -177,6 +224,55 @@ pub enum EngineError {
     },
 }
 
+/// What the two sides of a TLS connection can hold against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsFault {
+    /// Its certificate is not signed by our authority.
+    #[error("its certificate is not one that `ca.pem` vouches for")]
+    UnknownEngine,
+    /// Its certificate is for another name.
+    #[error("its certificate is for another host")]
+    OtherHost,
+    /// Its certificate is out of date.
+    #[error("its certificate has expired, or is not valid yet")]
+    Expired,
+    /// It does not accept ours.
+    #[error("it does not accept our certificate `cert.pem`")]
+    Refused,
+    /// It speaks plain HTTP.
+    #[error("what listens there does not speak TLS")]
+    Plain,
+    /// It speaks TLS, and was asked without.
+    #[error("it speaks TLS, and was asked in plain HTTP")]
+    Encrypted,
+    /// Anything else.
+    #[error("the TLS handshake failed")]
+    Other,
+}
+
+/// How far `ssh` got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SshFault {
+    /// There is no program `ssh`.
+    #[error("the program `ssh` cannot be started")]
+    NoProgram,
+    /// The host's key is not a known one.
+    #[error("the host's key is unknown, or not the one it had")]
+    HostKey,
+    /// The host does not let us in.
+    #[error("the host does not let us in")]
+    Refused,
+    /// No host answers.
+    #[error("no host answers")]
+    Dead,
+    /// The host has no `docker`.
+    #[error("the host has no program `docker`")]
+    NoDocker,
+    /// The host's `docker` has no engine, or something else.
+    #[error("it got in, and found no engine")]
+    NoEngine,
+}
+
 impl From<BuildFailure> for EngineError {
     fn from(failure: BuildFailure) -> Self {
         Self::Build(Box::new(failure))
@@ -197,6 +293,15 @@ impl Advise for EngineError {
             Self::Unreachable { address, .. } => {
                 format!("A socket is there but nothing listens: start the engine of {address}.")
             }
+            Self::DockerContext { name, .. } => format!(
+                "`docker context inspect {name}` shows it and `docker context use default` leaves it; DOCKER_HOST or \
+                 `--engine` with an address is used instead of any context."
+            ),
+            Self::Certificate { .. } => {
+                "A folder with `ca.pem`, `cert.pem` and `key.pem` is needed: set DOCKER_CERT_PATH to it.".to_owned()
+            }
+            Self::Tls { fault, folder, .. } => tls_advice(*fault, folder.as_deref()),
+            Self::Ssh { fault, address, .. } => ssh_advice(*fault, address),
             Self::PermissionDenied { .. } => {
                 "Add yourself to the socket's group (usually `sudo usermod -aG docker $USER`, then log in again), or \
                  use a rootless engine."
@@ -227,6 +332,53 @@ impl Advise for EngineError {
             _ => return None,
         };
         Some(text)
+    }
+}
+
+fn tls_advice(fault: TlsFault, folder: Option<&Path>) -> String {
+    let folder = folder.map_or("the folder of DOCKER_CERT_PATH".to_owned(), |folder| {
+        folder.display().to_string()
+    });
+    match fault {
+        TlsFault::UnknownEngine => format!(
+            "Put the authority that signed the engine's certificate into `ca.pem` in {folder}. If it is there, somebody \
+             else answers at this address."
+        ),
+        TlsFault::OtherHost => {
+            "Use the name or address that the engine's certificate has (`openssl x509 -ext subjectAltName`), or have \
+             one made for this."
+                .to_owned()
+        }
+        TlsFault::Expired => "Have a new certificate made for the engine, and check this machine's clock.".to_owned(),
+        TlsFault::Refused => format!(
+            "The engine wants a client certificate of its own authority: put it and its key into `cert.pem` and \
+             `key.pem` in {folder}."
+        ),
+        TlsFault::Plain => {
+            "Check host and port; for an engine without TLS unset DOCKER_TLS_VERIFY and write `tcp://`.".to_owned()
+        }
+        TlsFault::Encrypted => "Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its certificates."
+            .to_owned(),
+        TlsFault::Other => format!("`openssl s_client -connect HOST:PORT` with the files in {folder} shows more."),
+    }
+}
+
+fn ssh_advice(fault: SshFault, address: &str) -> String {
+    match fault {
+        SshFault::NoProgram => "Install the OpenSSH client (Debian: `openssh-client`).".to_owned(),
+        SshFault::HostKey => format!(
+            "Connect once by hand (`ssh {address}`), compare the key's fingerprint with what the host's owner says, and \
+             accept it; remove a key that was replaced with `ssh-keygen -R`."
+        ),
+        SshFault::Refused => format!(
+            "`ssh {address}` must work without a question: load the key with `ssh-add`, or put it there with \
+             `ssh-copy-id`."
+        ),
+        SshFault::Dead => "Check the host's name and port, and that it is up.".to_owned(),
+        SshFault::NoDocker => {
+            "Install docker's command line client on that host (Debian: `docker.io`).".to_owned()
+        }
+        SshFault::NoEngine => format!("`ssh {address} docker version` must work: start the engine there."),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::captured::Captured;
+
 /// What to run, and what it may use.
 ///
 /// Whatever is asked: all capabilities are dropped, privileges cannot be gained, stdin is empty, the image's
@@ -54,7 +56,7 @@ impl RunRequest {
 pub enum Root {
     /// They fail; `/tmp` and `/dev/shm` can be written.
     ReadOnly,
-    /// They are thrown away with the container. Their size is not limited by every engine.
+    /// They are thrown away with the container, which is ended at [`Limits::root`].
     ThrowAway,
 }
 
@@ -63,6 +65,8 @@ pub enum Root {
 pub struct Limits {
     /// Wall time from start to exit.
     pub time: Duration,
+    /// Wall time from start to the first output, where that has a limit of its own.
+    pub first_output: Option<Duration>,
     /// Bytes of memory; there is no swap.
     pub memory: u64,
     /// Processes and threads.
@@ -71,6 +75,8 @@ pub struct Limits {
     pub cpus: f64,
     /// Bytes of the memory-backed `/tmp`.
     pub tmp: u64,
+    /// Bytes of one file, and of all that is written to a throw-away root; the sum is looked at twice a second.
+    pub root: u64,
     /// Bytes kept of each output stream: the first half and the last half of it.
     pub output: usize,
     /// Bytes of output at which the run is ended as a flood.
@@ -82,10 +88,12 @@ impl Default for Limits {
         const MIB: u64 = 1 << 20;
         Self {
             time: Duration::from_secs(60),
+            first_output: None,
             memory: 512 * MIB,
             pids: 256,
             cpus: 2.0,
             tmp: 64 * MIB,
+            root: 256 * MIB,
             output: 64 << 10,
             flood: 16 * MIB,
         }
@@ -99,10 +107,12 @@ pub enum Ended {
     Exited(i64),
     /// The kernel ended it for its memory. Podman 4 does not say so: there it is `Exited(137)`.
     OutOfMemory,
-    /// It ran longer than [`Limits::time`] and was killed.
+    /// It ran longer than [`Limits::time`], or was silent longer than [`Limits::first_output`], and was killed.
     TimedOut,
     /// It wrote more than [`Limits::flood`] and was killed.
     Flooded,
+    /// It wrote more than [`Limits::root`] and was killed.
+    DiskFull,
     /// It never ran: the engine's words, such as a missing entrypoint.
     NotStarted(String),
 }
@@ -126,98 +136,5 @@ impl RunOutcome {
     /// Whether the command ran and said it did well.
     pub fn succeeded(&self) -> bool {
         self.ended == Ended::Exited(0)
-    }
-}
-
-/// Output kept within bounds: its first bytes and its last.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Captured {
-    head: Vec<u8>,
-    tail: std::collections::VecDeque<u8>,
-    half: usize,
-    seen: u64,
-}
-
-impl Captured {
-    /// Nothing yet, of which `limit` bytes will be kept.
-    pub fn new(limit: usize) -> Self {
-        Self {
-            half: limit / 2,
-            ..Self::default()
-        }
-    }
-
-    /// Takes bytes in.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.seen += bytes.len() as u64;
-        let room = self.half - self.head.len();
-        let (head, rest) = bytes.split_at(room.min(bytes.len()));
-        self.head.extend_from_slice(head);
-        let rest = &rest[rest.len().saturating_sub(self.half)..];
-        let excess = (self.tail.len() + rest.len()).saturating_sub(self.half);
-        self.tail.drain(..excess);
-        self.tail.extend(rest);
-    }
-
-    /// Whether bytes were left out in the middle.
-    pub fn truncated(&self) -> bool {
-        self.seen > (self.head.len() + self.tail.len()) as u64
-    }
-
-    /// The number of bytes there were.
-    pub fn seen(&self) -> u64 {
-        self.seen
-    }
-
-    /// The bytes kept, without a mark where some were left out.
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes = self.head.clone();
-        bytes.extend(&self.tail);
-        bytes
-    }
-
-    /// The output as text, with a line that says how much was left out.
-    pub fn text(&self) -> String {
-        let bytes = self.bytes();
-        if !self.truncated() {
-            return String::from_utf8_lossy(&bytes).into_owned();
-        }
-        let (head, tail) = bytes.split_at(self.head.len());
-        let missing = self.seen - bytes.len() as u64;
-        format!(
-            "{}\n… {missing} bytes left out …\n{}",
-            String::from_utf8_lossy(head),
-            String::from_utf8_lossy(tail)
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_first_and_last_bytes_in_any_chunking() {
-        let all: Vec<u8> = (0..1000u32).map(|n| b'a' + (n % 26) as u8).collect();
-        for chunk in [1, 7, 64, 999, 1000] {
-            let mut captured = Captured::new(100);
-            all.chunks(chunk).for_each(|bytes| captured.push(bytes));
-            assert_eq!(
-                captured.bytes(),
-                [&all[..50], &all[950..]].concat(),
-                "chunks of {chunk}"
-            );
-            assert!(captured.truncated() && captured.seen() == 1000);
-            assert!(captured.text().contains("900 bytes left out"));
-        }
-    }
-
-    #[test]
-    fn short_output_is_whole() {
-        let mut captured = Captured::new(100);
-        captured.push(&[b'x'; 60]);
-        captured.push(&[b'y'; 40]);
-        assert!(!captured.truncated());
-        assert_eq!(captured.text().len(), 100);
     }
 }

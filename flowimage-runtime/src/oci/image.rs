@@ -141,6 +141,20 @@ pub struct Index {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Index {
+    /// What it has for a platform; a platform without a variant takes any.
+    pub fn for_platform(&self, platform: &Platform) -> Option<&Descriptor> {
+        self.manifests.iter().find(|it| {
+            it.platform.as_ref().is_some_and(|it| {
+                let variant = platform.variant.as_ref();
+                it.os == platform.os
+                    && it.architecture == platform.architecture
+                    && variant.is_none_or(|variant| it.variant.as_ref() == Some(variant))
+            })
+        })
+    }
+}
+
 /// Where the bytes of a blob can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

@@ -26,6 +26,8 @@ async fn a_build_is_told_and_runs(which: Which) {
     let mut request = request(which, dockerfile);
     request.build_args.insert("GREETING".into(), "hello".into());
     request.labels.insert("org.example.test".into(), mark.clone());
+    // Its own first step, which no build beside it makes at the same time.
+    request.project = Some(mark.clone());
     let context = tar_of(&[("data.txt", b"from the context\n"), ("unused.bin", &[7; 200_000])]);
     let (result, events) = build(&engine, &request, context.clone()).await;
     let id = result.unwrap();
@@ -411,7 +413,7 @@ async fn logins_arrive_whatever_their_characters() {
     }
 }
 
-/// A context four times as large as the memory it may take, for both of Docker's builders.
+/// A large context, for both of Docker's builders. What memory it takes is measured of a process of its own, elsewhere.
 #[tokio::test]
 async fn a_large_context_is_streamed() {
     use tokio::io::AsyncReadExt;
@@ -437,12 +439,5 @@ async fn a_large_context_is_streamed() {
             .unwrap();
         assert_eq!(sent, SIZE + 512, "{which:?}");
         engine.remove_image(id.as_str()).await.unwrap();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-        assert!(peak < 64 << 10, "{which:?}: {peak} kB of memory at the peak");
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use flowimage_runtime::Advise;
-use flowimage_runtime::engine::{Engine, EngineAddress, EngineError, EngineKind, LookUp};
+use flowimage_runtime::engine::{
+    BuildRequest, Builder, Engine, EngineAddress, EngineError, EngineKind, LookUp,
+};
 
-use crate::kit::{docker, podman, variable};
+use crate::kit::{base, build, docker, podman, tar_of, variable};
 
 #[tokio::test]
 async fn tells_docker_from_podman() {
@@ -90,4 +92,35 @@ async fn auto_with_nothing_there_says_where_it_looked() {
     };
     assert_eq!(looked_at.len(), 4);
     assert!(error.to_string().contains("/nonexistent/podman/podman.sock"));
+}
+
+/// BuildKit calls back over a connection that stops being HTTP: that goes through TLS too.
+#[tokio::test]
+async fn both_builders_build_through_mutual_tls() {
+    let told = std::process::Command::new(variable("FLOWIMAGE_TEST_KIT"))
+        .arg("remote")
+        .output()
+        .unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let known = |key: &str| {
+        let mut pairs = told.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(known, _)| *known == key).unwrap().1.to_owned()
+    };
+    let look_up = LookUp {
+        docker_cert_path: Some(PathBuf::from(known("CERTIFICATES")).join("good")),
+        ..LookUp::default()
+    };
+    let address = EngineAddress::Tls(known("TLS"));
+    let engine = Engine::connect(&address, &look_up).await.unwrap();
+    for builder in [Builder::BuildKit, Builder::Classic] {
+        let request = BuildRequest {
+            builder: Some(builder),
+            no_cache: true,
+            ..BuildRequest::new(format!("FROM {}\nCOPY file /file\nRUN cat /file\n", base()))
+        };
+        let (built, events) = build(&engine, &request, tar_of(&[("file", b"through TLS")])).await;
+        let id = built.unwrap();
+        assert!(format!("{events:?}").contains("through TLS"), "{events:?}");
+        engine.remove_image(id.as_str()).await.unwrap();
+    }
 }

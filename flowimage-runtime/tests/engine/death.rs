@@ -41,6 +41,7 @@ async fn a_killed_engine_is_its_own_error_and_leaves_no_image() {
         let mark = unique();
         let request = BuildRequest {
             builder: Some(builder),
+            project: Some("deadly".to_owned()),
             ..BuildRequest::new(format!(
                 "FROM {}\nENV MARK={mark}\nRUN echo go-{mark}; sleep 300\n",
                 base()
@@ -71,22 +72,21 @@ async fn a_killed_engine_is_its_own_error_and_leaves_no_image() {
         assert!(matches!(dead, Err(EngineError::Unreachable { .. })), "{dead:?}");
 
         let engine = connect(&spare("up")).await.unwrap();
-        for id in cli(&engine, &["images", "-aq", "--no-trunc"]).lines() {
-            let image = engine.image(id).await.unwrap().unwrap();
-            let of_this_build = image.config["Env"].to_string().contains(&mark);
-            assert!(!of_this_build || image.repo_tags.is_empty(), "{image:?}");
-            // BuildKit leaves nothing; the classic builder the images of the steps before, and a container.
-            assert!(!of_this_build || builder == Builder::Classic, "{image:?}");
-        }
-        let containers = cli(&engine, &["ps", "-aq"]);
-        assert!(
-            containers.is_empty() || builder == Builder::Classic,
-            "{containers}"
+        let left = || {
+            let of_project = ["--filter", "label=dev.flowimage.project=deadly"];
+            let images = cli(&engine, &[&["images", "-aq"], &of_project[..]].concat());
+            (images, cli(&engine, &["ps", "-aq"]))
+        };
+        // BuildKit leaves nothing; the classic builder the images of the steps before, and a container.
+        let (images, containers) = left();
+        let classic = builder == Builder::Classic;
+        assert_eq!(
+            (!images.is_empty(), !containers.is_empty()),
+            (classic, classic),
+            "{images}{containers}"
         );
-        for container in containers.lines() {
-            cli(&engine, &["rm", "-f", container]);
-        }
-        cli(&engine, &["image", "prune", "-f"]);
+        let report = engine.sweep_project("deadly", |_| false).await.unwrap();
+        assert_eq!(left(), (String::new(), String::new()), "{report:?}");
     }
 
     let host = spare("up");

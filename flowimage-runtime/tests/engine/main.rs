@@ -7,5 +7,12 @@ mod build;
 mod connect;
 mod death;
 mod exchange;
+#[path = "../registry/fake.rs"]
+#[allow(dead_code, reason = "here the real registry answers")]
+mod fake;
 mod kit;
+mod registry;
 mod run;
+#[path = "../registry/server.rs"]
+#[allow(dead_code, reason = "some faults need the registry in memory")]
+mod server;

@@ -227,10 +227,9 @@ async fn the_sweep_takes_what_the_dead_left_and_nothing_else() {
         let here = format!("{}/{}", boot.trim(), namespace.display());
         let dead = own("4194304-1", &here);
         let elsewhere = own("4194304-1", "another-machine/pid:[1]");
-        let report = engine.sweep(|_| true).await.unwrap();
+        let report = engine.sweep().await.unwrap();
         assert!(report.containers.contains(&dead), "{report:?}");
         assert!(!report.containers.contains(&elsewhere), "{report:?}");
-        assert_eq!(report.images, Vec::<String>::new(), "all were to be kept");
         assert_eq!(containers_with(&engine, &mark).lines().count(), 1);
         // The container of this living process is still there.
         assert!(files.stat("/etc/passwd").await.unwrap().is_some());
@@ -240,12 +239,15 @@ async fn the_sweep_takes_what_the_dead_left_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_sweep_takes_unnamed_images_that_nobody_keeps() {
-    let _alone = SWEEP.lock().await;
+async fn the_sweep_of_a_project_takes_its_unnamed_images_that_nobody_keeps() {
     let engine = docker().await;
+    let (project, other) = (unique(), unique());
     let mut ids = Vec::new();
-    for _ in 0..2 {
-        let request = BuildRequest::new(format!("FROM {}\nENV MARK={}\n", base(), unique()));
+    for project in [&project, &project, &other] {
+        let request = BuildRequest {
+            project: Some(project.clone()),
+            ..BuildRequest::new(format!("FROM {}\nENV MARK={}\n", base(), unique()))
+        };
         ids.push(
             engine
                 .build(&request, tokio::io::empty(), &mut |_| {})
@@ -253,11 +255,18 @@ async fn the_sweep_takes_unnamed_images_that_nobody_keeps() {
                 .unwrap(),
         );
     }
-    // Other tests have images of the same kind at the same time.
-    let report = engine.sweep(|id| *id != ids[0]).await.unwrap();
+    let name = format!("flowimage.local/checked/{project}:x");
+    engine.tag(&ids[1], &name).await.unwrap();
+    let report = engine.sweep_project(&project, |_| true).await.unwrap();
+    assert_eq!(
+        report.images,
+        [name],
+        "what was being checked goes, what is wanted stays"
+    );
+    let report = engine.sweep_project(&project, |_| false).await.unwrap();
     assert_eq!(report.images, [ids[0].to_string()]);
     assert!(engine.image(ids[0].as_str()).await.unwrap().is_none());
-    assert!(engine.remove_image(ids[1].as_str()).await.unwrap());
+    assert!(engine.remove_image(ids[2].as_str()).await.unwrap());
 }
 
 #[tokio::test]

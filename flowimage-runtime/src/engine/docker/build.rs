@@ -13,12 +13,16 @@ use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
-use super::super::{BuildEvent, BuildFailure, BuildRequest, Builder, Dockerfile, LABEL, Network};
+use super::super::{
+    BuildEvent, BuildFailure, BuildRequest, Builder, Dockerfile, LABEL, LABEL_PROJECT, Network,
+};
 use super::builder_output::{BuilderOutput, looked_up};
-use super::cleanup::{Cleanup, unique};
+use super::cleanup::Cleanup;
 use super::images::{credentials, is_not_found, is_unauthorized};
+use super::session::{BuildSession, to_buildkit};
 use super::{Engine, EngineError};
 use crate::oci::{Digest, sha256};
+use crate::unique::unique;
 
 impl Engine {
     /// Builds an image and gives its ID; it has no name, so a build that fails leaves none behind.
@@ -34,17 +38,43 @@ impl Engine {
         context: impl AsyncRead + Send + 'static,
         on_event: &mut (dyn FnMut(BuildEvent) + Send),
     ) -> Result<Digest, EngineError> {
-        let options = self.options(request).await?;
+        let mut options = self.options(request).await?;
+        let is_buildkit = options.session.is_some();
+        let dockerfile = match &request.dockerfile {
+            // What the classic builder makes on its way stays when the engine is killed.
+            Dockerfile::Text(text) if !is_buildkit => {
+                Dockerfile::Text(with_labels(text, &own_labels(request)))
+            }
+            other => other.clone(),
+        };
         let logins = request
             .logins
             .iter()
             .map(|login| (login.registry.clone(), credentials(login)))
             .collect();
-        let (body, mut context) = Context::body(&request.dockerfile, context);
-        let docker = self.patient();
+        if let Dockerfile::Text(text) = &dockerfile {
+            options.dockerfile = reserved_name(text);
+        }
+        let (body, mut context) = Context::body(&dockerfile, context);
+        let mut docker = self.patient();
+        let session = match (&request.secrets[..], is_buildkit) {
+            ([], _) => None,
+            (secrets, true) => Some(BuildSession::open(self, secrets).await?),
+            (_, false) => {
+                return Err(EngineError::Unsupported {
+                    what: "keep secrets out of the layers of a build without BuildKit".to_owned(),
+                    engine: self.info().await?.to_string(),
+                });
+            }
+        };
+        if let Some(session) = &session {
+            docker = docker.with_request_modifier(to_buildkit);
+            options.version = BuilderVersion::BuilderV1;
+            options.session = Some(session.id.clone());
+        }
         let mut messages = docker.build_image(options, Some(logins), Some(body_try_stream(body)));
         let mut output = BuilderOutput::default();
-        let mut left = Cleanup::new(&self.docker);
+        let mut left = Cleanup::new(self);
         let failed = loop {
             tokio::select! {
                 message = messages.next() => match message {
@@ -100,10 +130,10 @@ impl Engine {
             None => Builder::Classic,
         };
         let mut labels: HashMap<String, String> = request.labels.clone().into_iter().collect();
-        labels.insert(LABEL.to_owned(), "1".to_owned());
+        labels.extend(own_labels(request));
         Ok(BuildImageOptions {
             dockerfile: match &request.dockerfile {
-                Dockerfile::Text(text) => reserved_name(text),
+                Dockerfile::Text(_) => String::new(),
                 Dockerfile::InContext { path, .. } => path.clone(),
             },
             buildargs: Some(request.build_args.clone().into_iter().collect()),
@@ -182,6 +212,50 @@ fn classify(failure: BuildFailure) -> EngineError {
     failure.into()
 }
 
+/// What everything bears that is made for a build.
+fn own_labels(request: &BuildRequest) -> Vec<(String, String)> {
+    let mut labels = vec![(LABEL.to_owned(), "1".to_owned())];
+    if let Some(project) = &request.project {
+        labels.push((LABEL_PROJECT.to_owned(), project.clone()));
+    }
+    labels
+}
+
+/// The text with labels at the start of each stage. They go on the `FROM`'s own line's successor, so what follows
+/// is found by its instruction, not by its number.
+fn with_labels(text: &str, labels: &[(String, String)]) -> String {
+    // A text with mistakes stays as it is, so that the engine's line numbers are the author's.
+    let Ok(parsed) = flowimage_model::dockerfile::Dockerfile::parse(text) else {
+        return text.to_owned();
+    };
+    let mut after_from = Vec::new();
+    let mut instructions = parsed.instructions().iter().peekable();
+    while let Some(instruction) = instructions.next() {
+        if instruction.word == "FROM" {
+            after_from.push(instructions.peek().map_or(usize::MAX, |next| next.line));
+        }
+    }
+    let words: Vec<_> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let label = format!("LABEL {}\n", words.join(" "));
+    let mut labelled = String::with_capacity(text.len() + after_from.len() * label.len());
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if after_from.contains(&(number + 1)) {
+            labelled.push_str(&label);
+        }
+        labelled.push_str(line);
+    }
+    if after_from.contains(&usize::MAX) {
+        if !labelled.ends_with('\n') {
+            labelled.push('\n');
+        }
+        labelled.push_str(&label);
+    }
+    labelled
+}
+
 /// Where a Dockerfile travels: a name that is the same for the same text, and that no context will have.
 fn reserved_name(text: &str) -> String {
     format!(".flowimage.{}.Dockerfile", sha256(text.as_bytes()).short())
@@ -250,6 +324,15 @@ fn entry(name: &str, bytes: &[u8]) -> Bytes {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn every_stage_is_labelled_from_its_start() {
+        let labels = [("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())];
+        assert_eq!(
+            with_labels("FROM x AS one\n# note\nRUN a \\\n  b\nFROM \\\n  y", &labels),
+            "FROM x AS one\n# note\nLABEL a=1 b=2\nRUN a \\\n  b\nFROM \\\n  y\nLABEL a=1 b=2\n"
+        );
+    }
 
     #[tokio::test]
     async fn the_context_is_one_archive_with_our_dockerfile_first() {

@@ -46,6 +46,8 @@ struct Step {
     done: bool,
     error: String,
     lines: Lines,
+    /// The stream that wrote last: 1 or 2.
+    stream: i64,
 }
 
 impl BuilderOutput {
@@ -164,12 +166,17 @@ impl BuilderOutput {
         }
         for log in status.logs {
             let step = self.vertexes.entry(log.vertex.clone()).or_default();
-            step.lines.push(&log.msg, |line| {
+            let mut tell = |line: &str| {
                 on_event(BuildEvent::Log {
                     step: Some(log.vertex.clone()),
                     line: line.to_owned(),
                 });
-            });
+            };
+            // What standard error says begins no line in the middle of one of standard output.
+            if std::mem::replace(&mut step.stream, log.stream) != log.stream {
+                step.lines.finish(&mut tell);
+            }
+            step.lines.push(&log.msg, tell);
         }
         for progress in status.statuses {
             // Besides layers that come in, BuildKit reports its own copying in the same shape.

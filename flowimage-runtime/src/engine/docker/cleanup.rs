@@ -6,9 +6,11 @@ use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions, RemoveImageOptions};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::Engine;
 
 /// Containers and images to be removed when this is dropped.
 ///
@@ -16,6 +18,7 @@ use tokio::task::JoinHandle;
 /// labels let a later sweep find them.
 pub(super) struct Cleanup {
     docker: Docker,
+    removals: TaskTracker,
     pub(super) containers: Vec<String>,
     pub(super) images: Vec<String>,
     /// What must have ended before anything is removed.
@@ -23,9 +26,10 @@ pub(super) struct Cleanup {
 }
 
 impl Cleanup {
-    pub(super) fn new(docker: &Docker) -> Self {
+    pub(super) fn new(engine: &Engine) -> Self {
         Self {
-            docker: docker.clone(),
+            docker: engine.docker.clone(),
+            removals: engine.removals.clone(),
             containers: Vec::new(),
             images: Vec::new(),
             pending: None,
@@ -87,7 +91,7 @@ impl Drop for Cleanup {
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Podman holds on to what a cancelled build made until the step that runs has ended.
-            runtime.spawn(removal.run(9));
+            self.removals.spawn_on(removal.run(9), &runtime);
         }
     }
 }
@@ -161,15 +165,4 @@ pub(super) async fn remove_container(docker: &Docker, container: &str) -> Result
         ..Default::default()
     };
     docker.remove_container(container, Some(options)).await
-}
-
-/// 16 hexadecimal digits that nobody else has.
-pub(super) fn unique() -> String {
-    let mut bytes = [0; 8];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
-        // Without the system's randomness, the clock tells apart what one process does one after the other.
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64;
-        bytes = now.to_be_bytes();
-    }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

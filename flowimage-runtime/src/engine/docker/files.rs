@@ -53,7 +53,7 @@ impl Engine {
     pub async fn files(&self, image: &str) -> Result<ContainerFiles, EngineError> {
         checked(image)?;
         let container = container_name();
-        let mut left = Cleanup::new(&self.docker);
+        let mut left = Cleanup::new(self);
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             // Never run, but an image without a command needs one to become a container.

@@ -1,19 +1,24 @@
 //! Running one command in a locked-down container.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig};
-use bollard::query_parameters::{AttachContainerOptions, WaitContainerOptions};
+use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, ResourcesUlimits};
+use bollard::query_parameters::{AttachContainerOptions, InspectContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
 
 use super::super::owner::{this_host, this_process};
-use super::super::{Captured, Ended, LABEL, LABEL_HOST, LABEL_OWNER, Root, RunOutcome, RunRequest};
-use super::cleanup::{Cleanup, remove_container, unique};
+use super::super::{
+    Captured, Ended, EngineKind, LABEL, LABEL_HOST, LABEL_OWNER, Root, RunOutcome, RunRequest,
+};
+use super::cleanup::{Cleanup, remove_container};
 use super::images::checked;
+use super::steady::steady;
 use super::{Engine, EngineError};
+use crate::unique::unique;
 
 impl Engine {
     /// Runs one command in a container of an image and removes the container, whatever happens.
@@ -24,8 +29,15 @@ impl Engine {
         checked(&request.image)?;
         let began = Instant::now();
         let name = container_name();
-        let mut left = Cleanup::new(&self.docker);
-        let warnings = match self.create(&mut left, &name, container(request)).await {
+        let mut left = Cleanup::new(self);
+        let mut container = container(request);
+        // Podman 4 adds limits of its own to a list that is given, and may not be allowed to set them.
+        if self.info().await?.kind == EngineKind::Podman
+            && let Some(host) = &mut container.host_config
+        {
+            host.ulimits = None;
+        }
+        let warnings = match self.create(&mut left, &name, container).await {
             Ok(warnings) => warnings,
             Err(error) => {
                 left.now().await;
@@ -95,8 +107,10 @@ impl Engine {
             Err(error) => return Err(self.failed_during(during, "start a container", error)),
         }
         let flood = request.limits.flood;
+        let spoken = AtomicBool::new(false);
         let until_exit = async {
             while let Some(chunk) = output.next().await {
+                spoken.store(true, Ordering::Relaxed);
                 match chunk.map_err(|error| self.failed_during(during, "read a container's output", error))? {
                     LogOutput::StdErr { message } => captured.1.push(&message),
                     other => captured.0.push(other.as_ref()),
@@ -107,7 +121,12 @@ impl Engine {
             }
             self.exit_code(name).await.map(Some)
         };
-        match tokio::time::timeout(request.limits.time, until_exit).await {
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(request.limits.time, until_exit) => ended,
+            full = self.until_full(name, request) => return full,
+            () = silent(request, &spoken) => return Ok(Ended::TimedOut),
+        };
+        match ended {
             Err(_) => Ok(Ended::TimedOut),
             Ok(Err(error)) => Err(error),
             Ok(Ok(None)) => Ok(Ended::Flooded),
@@ -116,7 +135,27 @@ impl Engine {
         }
     }
 
-    async fn exit_code(&self, name: &str) -> Result<i64, EngineError> {
+    /// Ends when a throw-away root has grown beyond its limit. Engines know no such limit on every disk.
+    async fn until_full(&self, name: &str, request: &RunRequest) -> Result<Ended, EngineError> {
+        if request.root == Root::ReadOnly {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let options = Some(InspectContainerOptions { size: true });
+            let seen = steady(|| self.docker.inspect_container(name, options.clone())).await;
+            let written = seen
+                .map_err(|error| self.failed("look at a container", error))?
+                .size_rw;
+            if written
+                .is_some_and(|bytes| u64::try_from(bytes).is_ok_and(|bytes| bytes > request.limits.root))
+            {
+                return Ok(Ended::DiskFull);
+            }
+        }
+    }
+
+    pub(super) async fn exit_code(&self, name: &str) -> Result<i64, EngineError> {
         let docker = self.patient();
         let mut waiting = Box::pin(docker.wait_container(name, None::<WaitContainerOptions>));
         match waiting.next().await {
@@ -136,7 +175,7 @@ impl Engine {
 
     /// Asked only after a failure: a good run needs no further question.
     async fn why_not_zero(&self, name: &str, code: i64) -> Result<Ended, EngineError> {
-        let inspected = self.docker.inspect_container(name, None).await;
+        let inspected = steady(|| self.docker.inspect_container(name, None)).await;
         let state = inspected
             .map_err(|error| self.failed("look at a container", error))?
             .state
@@ -154,6 +193,17 @@ impl Engine {
             Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(self.failed("remove a container", error)),
         }
+    }
+}
+
+/// Ends when nothing was said for as long as that may be.
+async fn silent(request: &RunRequest, spoken: &AtomicBool) {
+    match request.limits.first_output {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+    if spoken.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
@@ -210,6 +260,11 @@ fn container(request: &RunRequest) -> ContainerCreateBody {
                 format!("rw,nosuid,nodev,exec,mode=1777,size={}", limits.tmp),
             )])),
             shm_size: Some(bytes(limits.tmp)),
+            ulimits: Some(vec![ResourcesUlimits {
+                name: Some("fsize".to_owned()),
+                soft: Some(bytes(limits.root)),
+                hard: Some(bytes(limits.root)),
+            }]),
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             // Output is read here and now; a flood must not fill the engine's disk.

@@ -4,84 +4,134 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use bollard::errors::Error;
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions, RemoveImageOptions};
 
 use super::super::owner::is_gone;
-use super::super::{LABEL, LABEL_HOST, LABEL_OWNER, SweepReport};
+use super::super::{CHECKED_NAMES, LABEL, LABEL_HOST, LABEL_OWNER, LABEL_PROJECT, SweepReport};
 use super::images::digest;
+use super::steady::steady;
 use super::{Engine, EngineError};
 use crate::oci::Digest;
 
 impl Engine {
-    /// Removes labelled containers whose process is gone, and labelled images without a name.
+    /// Removes the containers of probes whose process is gone, whoever started them.
     ///
-    /// `keep` is asked for each such image; one that a container or another image still uses stays in any
-    /// case. An image's age would be no help: its time of creation is part of its bytes, and mostly not true.
-    pub async fn sweep(
-        &self,
-        keep: impl Fn(&Digest) -> bool + Send + Sync,
-    ) -> Result<SweepReport, EngineError> {
+    /// What another machine or process namespace owns is judged by its age.
+    pub async fn sweep(&self) -> Result<SweepReport, EngineError> {
         let mut report = SweepReport::default();
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some(filters(&[("label", &format!("{LABEL}=1"))])),
-            ..Default::default()
-        };
-        let containers = listed(|| self.docker.list_containers(Some(options.clone()))).await;
-        for container in containers.map_err(|error| self.failed("list containers", error))? {
-            let labels = container.labels.unwrap_or_default();
-            let label = |name: &str| labels.get(name).map(String::as_str).unwrap_or_default();
+        for container in self.labelled_containers(&format!("{LABEL}=1")).await? {
             // A container of the user's own, run from one of our images, has inherited the first label only.
-            if !labels.contains_key(LABEL_OWNER) {
+            let Some(owner) = label(&container, LABEL_OWNER) else {
                 continue;
-            }
-            let age = age(container.created.unwrap_or_default());
-            if let (Some(id), true) = (container.id, is_gone(label(LABEL_OWNER), label(LABEL_HOST), age)) {
-                self.remove_container(&id).await?;
-                report.containers.push(id);
-            }
-        }
-        let options = ListImagesOptions {
-            filters: Some(filters(&[("label", &format!("{LABEL}=1")), ("dangling", "true")])),
-            ..Default::default()
-        };
-        let images = listed(|| self.docker.list_images(Some(options.clone()))).await;
-        for image in images.map_err(|error| self.failed("list images", error))? {
-            let Ok(id) = digest(&image.id) else { continue };
-            if keep(&id) {
-                continue;
-            }
-            match self
-                .docker
-                .remove_image(id.as_str(), None::<RemoveImageOptions>, None)
-                .await
-            {
-                Ok(_) => report.images.push(id.to_string()),
-                Err(Error::DockerResponseServerError {
-                    status_code: 404 | 409,
-                    ..
-                }) => {}
-                Err(error) => return Err(self.failed("remove an image", error)),
+            };
+            let host = label(&container, LABEL_HOST).unwrap_or_default();
+            if is_gone(owner, host, age(container.created.unwrap_or_default())) {
+                self.remove_swept(container, &mut report).await?;
             }
         }
         Ok(report)
     }
-}
 
-/// Asks for a list again where the engine stumbled: Podman's lists fail when something goes while it looks.
-async fn listed<T, F>(mut list: impl FnMut() -> F) -> Result<Vec<T>, Error>
-where
-    F: Future<Output = Result<Vec<T>, Error>>,
-{
-    for _ in 0..4 {
-        match list().await {
-            Err(Error::DockerResponseServerError { status_code: 500, .. }) => {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+    /// Removes what builds and checks of a project left: containers of steps, unnamed images that `keep` does not
+    /// want, images that were being checked.
+    ///
+    /// Only for who knows that no other process works for this project: what a living build has made so far looks
+    /// the same. An image that a container or another image still uses stays.
+    pub async fn sweep_project(
+        &self,
+        project: &str,
+        keep: impl Fn(&Digest) -> bool + Send + Sync,
+    ) -> Result<SweepReport, EngineError> {
+        let mut report = SweepReport::default();
+        let of_project = format!("{LABEL_PROJECT}={project}");
+        for container in self.labelled_containers(&of_project).await? {
+            let runs = container
+                .state
+                .as_ref()
+                .is_some_and(|state| matches!(state.to_string().as_str(), "running" | "paused"));
+            // One that runs was started by hand from an environment.
+            if !runs && label(&container, LABEL_OWNER).is_none() {
+                self.remove_swept(container, &mut report).await?;
             }
-            result => return result,
+        }
+        let unnamed = filters(&[("label", &of_project), ("dangling", "true")]);
+        for image in self.listed_images(unnamed).await? {
+            let Ok(id) = digest(&image.id) else { continue };
+            if !keep(&id) && self.remove_unused(id.as_str()).await? {
+                report.images.push(id.to_string());
+            }
+        }
+        let being_checked = format!("{CHECKED_NAMES}/{project}:*");
+        for image in self
+            .listed_images(filters(&[("reference", &being_checked)]))
+            .await?
+        {
+            let names = image.repo_tags.into_iter();
+            for name in names.filter(|name| name.starts_with(CHECKED_NAMES)) {
+                if self.remove_unused(&name).await? {
+                    report.images.push(name);
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    async fn labelled_containers(&self, label: &str) -> Result<Vec<ContainerSummary>, EngineError> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(filters(&[("label", label)])),
+            ..Default::default()
+        };
+        steady(|| self.docker.list_containers(Some(options.clone())))
+            .await
+            .map_err(|error| self.failed("list containers", error))
+    }
+
+    async fn listed_images(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> Result<Vec<bollard::models::ImageSummary>, EngineError> {
+        let options = ListImagesOptions {
+            filters: Some(filters),
+            ..Default::default()
+        };
+        steady(|| self.docker.list_images(Some(options.clone())))
+            .await
+            .map_err(|error| self.failed("list images", error))
+    }
+
+    async fn remove_swept(
+        &self,
+        container: ContainerSummary,
+        report: &mut SweepReport,
+    ) -> Result<(), EngineError> {
+        if let Some(id) = container.id {
+            self.remove_container(&id).await?;
+            report.containers.push(id);
+        }
+        Ok(())
+    }
+
+    /// Removes a name, and the image with its last one; `false` where it is in use, or gone already.
+    async fn remove_unused(&self, name: &str) -> Result<bool, EngineError> {
+        match self
+            .docker
+            .remove_image(name, None::<RemoveImageOptions>, None)
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(Error::DockerResponseServerError {
+                status_code: 404 | 409,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(self.failed("remove an image", error)),
         }
     }
-    list().await
+}
+
+fn label<'a>(container: &'a ContainerSummary, name: &str) -> Option<&'a str> {
+    container.labels.as_ref()?.get(name).map(String::as_str)
 }
 
 fn filters(pairs: &[(&str, &str)]) -> HashMap<String, Vec<String>> {

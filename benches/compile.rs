@@ -1,0 +1,277 @@
+//! What flowimage's macros cost the compiler, beside the derives everybody knows.
+//!
+//! `cargo bench --bench compile` writes small crates below `target/`, edits one line of each and runs `cargo check`, in
+//! turn, so that a busy machine slows all alike. Medians and ratios are printed; only the ratios mean something.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const ITEMS: usize = 200;
+const ROUNDS: usize = 11;
+
+fn main() {
+    // `cargo test --benches` asks whether the bench works: one round tells.
+    let rounds = if std::env::args().any(|it| it == "--bench") {
+        ROUNDS
+    } else {
+        1
+    };
+    incremental(rounds);
+    clean(rounds.min(3));
+}
+
+/// What 200 items add to `cargo check` after an edit elsewhere in their crate.
+fn incremental(rounds: usize) {
+    let crates = [
+        Bench::new("flows", "flowimage = { path = \"ROOT\" }", &flows()),
+        Bench::new(
+            "parameters",
+            "serde = { version = \"1\", features = [\"derive\"] }",
+            &parameters(),
+        ),
+        Bench::new("errors", "thiserror = \"2\"", &errors(true)),
+        Bench::new("plain-errors", "", &errors(false)),
+    ];
+    for bench in &crates {
+        bench.check();
+    }
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for round in 0..rounds {
+        for (bench, times) in crates.iter().zip(&mut times) {
+            bench.edit(round);
+            times.push(bench.check());
+        }
+    }
+    let [flows, parameters, errors, plain] = times.map(|times| median(times).as_secs_f64());
+    let (ours, theirs) = (flows - parameters, errors - plain);
+    println!("incremental cargo check of {ITEMS} items, medians of {rounds} alternating rounds, seconds");
+    println!("  flows of ten keys             {flows:.3}");
+    println!("  serde derives of their parameters {parameters:.3}");
+    println!("  thiserror::Error derives      {errors:.3}");
+    println!("  the same enums, nothing derived {plain:.3}");
+    println!(
+        "  flowimage adds {ours:.3}, thiserror {theirs:.3}: ratio {:.2} (goal: at most 1)",
+        ours / theirs
+    );
+}
+
+/// What it costs to compile the macro crate with all it needs.
+fn clean(rounds: usize) {
+    let crates = [
+        Bench::new(
+            "macros",
+            "flowimage-macros = { path = \"ROOT/flowimage-macros\" }",
+            "",
+        ),
+        Bench::new("clap-derive", "clap_derive = \"4\"", ""),
+    ];
+    let mut seconds: [Vec<f64>; 2] = Default::default();
+    for _ in 0..rounds {
+        for (bench, seconds) in crates.iter().zip(&mut seconds) {
+            bench.clean();
+            let before = children_seconds();
+            bench.check();
+            seconds.push(children_seconds() - before);
+        }
+    }
+    let [ours, theirs] = seconds.map(|mut seconds| {
+        seconds.sort_by(f64::total_cmp);
+        seconds[seconds.len() / 2]
+    });
+    println!("clean cargo check, CPU seconds, medians of {rounds} alternating rounds");
+    println!(
+        "  flowimage-macros, {} crates  {ours:.1}",
+        crates[0].dependencies()
+    );
+    println!(
+        "  clap_derive, {} crates       {theirs:.1}",
+        crates[1].dependencies()
+    );
+    println!("  ratio {:.2} (goal: at most 3.5, and 20 crates)", ours / theirs);
+}
+
+/// A crate that is compiled again and again.
+struct Bench {
+    folder: PathBuf,
+    source: String,
+}
+
+impl Bench {
+    fn new(name: &str, dependency: &str, source: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile").join(name);
+        fs::create_dir_all(folder.join("src")).unwrap();
+        let dependency = dependency.replace("ROOT", root.to_str().unwrap());
+        let manifest = format!(
+            "[package]\nname = \"bench-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+             [dependencies]\n{dependency}\n"
+        );
+        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+        fs::write(folder.join("odbc.ini"), "[ODBC]\n").unwrap();
+        // The versions that the workspace uses, and no look at the network.
+        fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        let bench = Self {
+            folder,
+            source: source.to_owned(),
+        };
+        bench.edit(9999);
+        bench
+    }
+
+    /// Changes a line that no item depends on, and no item's place.
+    fn edit(&self, round: usize) {
+        let text = format!(
+            "#![allow(dead_code)]\nfn main() {{ println!(\"{round:04}\"); }}\n{}",
+            self.source
+        );
+        fs::write(self.folder.join("src/main.rs"), text).unwrap();
+    }
+
+    fn check(&self) -> Duration {
+        let start = Instant::now();
+        self.cargo(&["check", "--quiet", "--offline"]);
+        start.elapsed()
+    }
+
+    fn clean(&self) {
+        self.cargo(&["clean", "--quiet", "--offline"]);
+    }
+
+    /// Crates that are compiled for it, itself left out.
+    fn dependencies(&self) -> usize {
+        let tree = self.cargo(&[
+            "tree",
+            "--offline",
+            "--prefix=none",
+            "--edges=normal,build",
+            "--no-dedupe",
+        ]);
+        let mut names: Vec<_> = tree.lines().skip(1).filter(|line| !line.is_empty()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO"))
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", self.folder.join("target"))
+            .env_remove("RUSTFLAGS")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            self.folder.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// User and system time of all processes waited for so far, from fields 16 and 17 of `/proc/self/stat`, in seconds.
+fn children_seconds() -> f64 {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = &stat[stat.rfind(')').unwrap() + 2..];
+    let fields: Vec<f64> = after_name
+        .split_whitespace()
+        .skip(13)
+        .take(2)
+        .map(|field| field.parse().unwrap())
+        .collect();
+    (fields[0] + fields[1]) / TICKS_PER_SECOND
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+fn flows() -> String {
+    let mut source = String::from("use flowimage::prelude::*;\n");
+    for number in 0..ITEMS {
+        write!(
+            source,
+            r#"
+/// Copies orders, number {number}.
+#[flow_image(
+    name = "orders-{number}",
+    registry_url = "gcr.io/dev",
+    image_name = "orders",
+    image_tag = "v{number}",
+    base_image = "debian:bookworm-slim",
+    system_dependencies = ["unixodbc", "tdsodbc"],
+    files = {{ "odbc.ini" => "/etc/odbc.ini" }},
+    env_vars = {{ TDSVER = "7.4", NUMBER = "{number}" }},
+    labels = {{ "org.example.number" = "{number}" }},
+    user = "1000:1000",
+)]
+async fn orders_{number}(day: String, batch: u32) -> Result<u32, std::io::Error> {{
+    let rows = day.len() as u32;
+    Ok(rows + batch + {number})
+}}
+"#
+        )
+        .unwrap();
+    }
+    source
+}
+
+/// The flows' functions with the types of their parameters, by hand.
+fn parameters() -> String {
+    let mut source = String::new();
+    for number in 0..ITEMS {
+        write!(
+            source,
+            r"
+/// Copies orders, number {number}.
+async fn orders_{number}(day: String, batch: u32) -> Result<u32, std::io::Error> {{
+    let rows = day.len() as u32;
+    Ok(rows + batch + {number})
+}}
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Orders{number} {{ day: String, batch: u32 }}
+"
+        )
+        .unwrap();
+    }
+    source
+}
+
+fn errors(derived: bool) -> String {
+    let derive = if derived {
+        "#[derive(Debug, thiserror::Error)]"
+    } else {
+        "#[derive(Debug)]"
+    };
+    let message = |text: &str| {
+        if derived {
+            format!("#[error(\"{text}\")]")
+        } else {
+            String::new()
+        }
+    };
+    let from = if derived { "#[from] " } else { "" };
+    let mut source = String::new();
+    for number in 0..ITEMS {
+        write!(
+            source,
+            "\n{derive}\npub enum Error{number} {{\n    {} NotFound(String),\n    {} Busy {{ seconds: u64, path: String }},\n    \
+             {} Read({from}std::io::Error),\n    {} Gone,\n}}\n",
+            message("{0} is not there"),
+            message("{path} is busy for {seconds} s"),
+            message("cannot be read"),
+            message("gone"),
+        )
+        .unwrap();
+    }
+    source
+}

@@ -1,0 +1,193 @@
+//! What came of running the image once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::protocol::{How, Line, Loaded, TaskEnd, read};
+use super::{Check, Status};
+
+/// The outcome of the run, as the probes see it.
+pub(crate) enum Ran {
+    /// There was no run: what is said of every check that needs one.
+    Not {
+        status: Status,
+        detail: String,
+        advice: String,
+    },
+    /// There was one.
+    Once(Run),
+}
+
+/// One run of the image.
+pub(crate) struct Run {
+    /// What the flow binary said of itself; `None` where it never came to that.
+    pub(crate) loaded: Option<Loaded>,
+    /// Tasks that ended.
+    ends: BTreeMap<String, TaskEnd>,
+    /// The task that was at work when the run ended.
+    cut: Option<String>,
+    /// Why the run ended before all was done.
+    pub(crate) end: RunEnd,
+    /// Where it ran, for people.
+    pub(crate) place: String,
+    /// What was written to standard error.
+    pub(crate) stderr: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RunEnd {
+    Exited(i64),
+    OutOfMemory,
+    TimedOut(Duration),
+    Flooded,
+    DiskFull(u64),
+    NotStarted(String),
+    Signal,
+}
+
+impl RunEnd {
+    /// The reason in words.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            RunEnd::Exited(code) => exit_words(*code),
+            RunEnd::OutOfMemory => "it was killed for its memory".to_owned(),
+            RunEnd::TimedOut(limit) => format!("no answer within {} s", limit.as_secs()),
+            RunEnd::Flooded => "it was killed for its flood of output".to_owned(),
+            RunEnd::DiskFull(limit) => format!("it was killed for writing more than {} MiB", limit >> 20),
+            RunEnd::NotStarted(reason) => format!("it could not be started: {reason}"),
+            RunEnd::Signal => "it was killed by a signal".to_owned(),
+        }
+    }
+}
+
+fn exit_words(code: i64) -> String {
+    match code {
+        129..=192 => format!("it was killed by {}", signal_name((code - 128) as i32)),
+        code => format!("exit status {code}"),
+    }
+}
+
+/// The usual name of a signal.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        25 => "SIGXFSZ (it wrote a file larger than health checks may)",
+        31 => "SIGSYS",
+        _ => return format!("signal {signal}"),
+    };
+    name.to_owned()
+}
+
+impl Run {
+    pub(crate) fn new(output: &[u8], stderr: String, mark: &str, end: RunEnd, place: String) -> Self {
+        let (mut loaded, mut ends, mut cut) = (None, BTreeMap::new(), None);
+        for line in read(output, mark) {
+            match line {
+                Line::Loaded(said) => loaded = Some(said),
+                Line::Begun(id) => cut = Some(id),
+                Line::Ended(end) => {
+                    cut = None;
+                    ends.insert(end.id.clone(), end);
+                }
+                Line::Done => cut = None,
+            }
+        }
+        Self {
+            loaded,
+            ends,
+            cut,
+            end,
+            place,
+            stderr,
+        }
+    }
+}
+
+impl Ran {
+    pub(crate) fn loaded(&self) -> Option<&Loaded> {
+        match self {
+            Ran::Once(run) => run.loaded.as_ref(),
+            Ran::Not { .. } => None,
+        }
+    }
+
+    /// How a task ended by itself: with an exit status. Otherwise the check that says what happened in its stead.
+    pub(crate) fn exited(&self, name: &str, id: &str, seconds: u64) -> Result<(i32, &TaskEnd), Check> {
+        let run = match self {
+            Ran::Not {
+                status,
+                detail,
+                advice,
+            } => return Err(Check::new(name, *status, detail.clone()).advice(advice.clone())),
+            Ran::Once(run) => run,
+        };
+        if run
+            .loaded
+            .as_ref()
+            .is_some_and(|loaded| loaded.declaration.is_none())
+        {
+            return Err(Check::new(name, Status::Skip, "the flow did not load"));
+        }
+        let failed =
+            |detail: String, advice: &str| Err(Check::new(name, Status::Fail, detail).advice(advice));
+        let Some(end) = run.ends.get(id) else {
+            if run.cut.as_deref() == Some(id) {
+                return failed(
+                    run.end.reason(),
+                    "it took the whole container down: run it alone to see why",
+                );
+            }
+            return Err(Check::new(name, Status::Skip, "the container ended before it"));
+        };
+        match &end.how {
+            How::Exited(code @ 129..=192) => failed(
+                format!("{}{}", exit_words(i64::from(*code)), last_words(end)),
+                "run it in the image to see where it crashes",
+            ),
+            How::Exited(code) => Ok((*code, end)),
+            How::Signal(signal) => failed(
+                format!("it was killed by {}{}", signal_name(*signal), last_words(end)),
+                "run it in the image to see where it crashes",
+            ),
+            How::OutOfMemory => failed(
+                "it was killed for its memory".to_owned(),
+                "health checks have 512 MiB: make it need less, or leave it out",
+            ),
+            How::TimedOut => failed(
+                format!("it did not end within {seconds} s{}", last_words(end)),
+                "give it a time limit of its own, and look at what it waits for: health checks see no network",
+            ),
+            How::Flooded => failed(
+                "it was ended for its flood of output".to_owned(),
+                "make it say less: health checks may write 4 MiB",
+            ),
+            How::Forked => failed(
+                "it was ended for starting processes without end".to_owned(),
+                "health checks have 200 processes and threads: look for what starts itself again",
+            ),
+            How::NotStarted(reason) => failed(
+                format!("it could not be started: {reason}"),
+                "check that it is in the image, on PATH, and that the user may run it",
+            ),
+        }
+    }
+}
+
+/// The end of what a task said, in front of which goes `: `.
+pub(crate) fn last_words(end: &TaskEnd) -> String {
+    let said = [&end.stderr, &end.stdout]
+        .into_iter()
+        .find_map(|text| text.lines().rev().find(|line| !line.trim().is_empty()));
+    said.map_or_else(String::new, |line| {
+        let line: String = line.trim().chars().take(300).collect();
+        format!(": {line}")
+    })
+}

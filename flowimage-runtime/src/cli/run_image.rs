@@ -1,0 +1,91 @@
+//! The command `run --image`: a flow in the image that is registered, on the engine of this machine.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::arguments::Arguments;
+use super::{FAILED, Usage, options, runtime};
+use crate::engine::{Engine, LoadRequest};
+use crate::environment;
+use crate::failure::{Failure, Stage, at};
+use crate::flow::FlowUnit;
+use crate::layout::Layout;
+use crate::pipeline::Goal;
+use crate::plan::Plan;
+use crate::session::Session;
+use crate::target::Target;
+
+/// Runs the registered image with these parameters. Its output is passed on, its exit status returned.
+pub(super) fn run_image(
+    unit: &FlowUnit,
+    parameters: &[(String, Value)],
+    arguments: &Arguments,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<u8, Usage> {
+    let session = Session::new(options(arguments, std::slice::from_ref(unit))?);
+    let mut command = vec!["run".to_owned(), unit.entry.name.to_owned()];
+    for (name, value) in parameters {
+        command.extend(["--param".to_owned(), format!("{name}={value}")]);
+    }
+    // Levels are chosen where the command is given.
+    let env: Vec<_> = std::env::var("RUST_LOG")
+        .map(|levels| format!("RUST_LOG={levels}"))
+        .into_iter()
+        .collect();
+    let ended = runtime()?.block_on(async {
+        let (engine, image) = registered(unit, &session).await?;
+        let mut tell = |bytes: &[u8], error: bool| {
+            let to: &mut dyn Write = if error { &mut *err } else { &mut *out };
+            let _ = to.write_all(bytes).and_then(|()| to.flush());
+        };
+        let running = engine.run_attached(&image, &command, &env, &mut tell);
+        tokio::select! {
+            status = running => status.map_err(at(Stage::Check)),
+            // Dropping the run removes its container.
+            _ = tokio::signal::ctrl_c() => Ok(130),
+        }
+    });
+    match ended {
+        Ok(status) => Ok(u8::try_from(status).unwrap_or(FAILED)),
+        Err(failure) => {
+            let _ = writeln!(err, "error: {}", failure.message);
+            if let Some(advice) = failure.advice {
+                let _ = writeln!(err, "  advice: {advice}");
+            }
+            Ok(FAILED)
+        }
+    }
+}
+
+/// The engine, and what the flow's registered image is called there, once it is.
+async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<(&'a Engine, String), Failure> {
+    let plan = Plan::make(unit, session, Goal::Build)?;
+    let Some(known) = plan.known()? else {
+        return Err(Failure::text(
+            Stage::Plan,
+            format!("`{}` is not registered at {}", unit.entry.name, plan.target),
+            "register it first; `--registry` and `--output` choose another target",
+        ));
+    };
+    let engine = session.engine(&plan.project).await?;
+    match &plan.target {
+        Target::Repository { .. } => {
+            let name = plan.target.image_name(unit, &known.digest);
+            if engine.image(&name).await.map_err(at(Stage::Plan))?.is_none() {
+                environment::pull(engine, &name, None, &session.progress, unit.entry.name).await?;
+            }
+            Ok((engine, name))
+        }
+        Target::Layout { folder, .. } => {
+            let layout = Layout::open(folder).map_err(at(Stage::Plan))?;
+            let image = layout.read_image(&known.digest).map_err(at(Stage::Plan))?;
+            let loaded = engine
+                .load(&image, &LoadRequest::default())
+                .await
+                .map_err(at(Stage::Plan))?;
+            Ok((engine, loaded.id.to_string()))
+        }
+    }
+}

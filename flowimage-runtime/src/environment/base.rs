@@ -1,0 +1,265 @@
+//! The base image in the engine, and what must be known of it before anything is built.
+
+use std::collections::BTreeMap;
+
+use flowimage_model::Declaration;
+use flowimage_model::declaration::Base;
+use flowimage_model::reference::ImageReference;
+use serde_json::{Value, json};
+
+use crate::base::account;
+use crate::engine::{Engine, EngineImage};
+use crate::failure::{Failure, Stage, at};
+use crate::oci::{Digest, Platform, sha256};
+use crate::progress::{Event, Progress};
+use crate::project::Project;
+use crate::session::Session;
+
+/// The images that a flow's image draws from; the last one is what its last stage stands on.
+pub fn references(declaration: &Declaration) -> Vec<String> {
+    match &declaration.dockerfile {
+        Some(dockerfile) => super::recipe::images(dockerfile, declaration),
+        None => match declaration.base_image.base() {
+            Base::Image(reference) => vec![reference.to_string()],
+            Base::Scratch => Vec::new(),
+        },
+    }
+}
+
+/// What a session knows a base by.
+pub(super) fn key(declaration: &Declaration, reference: &str) -> String {
+    let platform = declaration.platform.as_ref();
+    format!("{reference} {} {platform:?}", declaration.local_image)
+}
+
+/// A base as this session looked it up, if it did.
+pub fn seen(
+    session: &Session,
+    declaration: &Declaration,
+    reference: &str,
+) -> Option<Result<EngineImage, Failure>> {
+    session.bases.get(&key(declaration, reference))
+}
+
+/// A base as the engine has it, which is asked only where this session has not looked already. It is not pulled.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn look(
+    session: &Session,
+    project: &Project,
+    declaration: &Declaration,
+    reference: &str,
+) -> Result<Option<EngineImage>, Failure> {
+    if let Some(seen) = seen(session, declaration, reference) {
+        return seen.map(Some);
+    }
+    let engine = session.engine(project).await?;
+    engine.image(reference).await.map_err(at(Stage::Plan))
+}
+
+/// What stands for a base where an image's identity is made: the digest by which its registry knows it, which it can
+/// be pinned to, or else a hash of what it holds. Says whether it is the former.
+pub fn base_digest(image: &EngineImage, reference: &str) -> (Digest, bool) {
+    match manifest_digest(image, reference) {
+        Some(digest) => (digest, true),
+        None => (content(image), false),
+    }
+}
+
+/// A base image as a flow wants it.
+pub(crate) struct Wanted<'a> {
+    pub(crate) reference: &'a str,
+    /// Never pull it.
+    pub(crate) local: bool,
+    /// What it must be for, where that is declared.
+    pub(crate) platform: Option<&'a Platform>,
+    /// The digest that it is pinned to.
+    pub(crate) pinned: Option<&'a Digest>,
+    /// Ask its registry for what it is now, whatever is here.
+    pub(crate) anew: bool,
+}
+
+/// The base image, pulled where the engine does not have it.
+pub(crate) async fn base(
+    engine: &Engine,
+    wanted: &Wanted<'_>,
+    progress: &Progress,
+    flow: &str,
+) -> Result<EngineImage, Failure> {
+    let Wanted {
+        reference,
+        local,
+        platform,
+        pinned,
+        anew,
+    } = *wanted;
+    let fits = |image: &EngineImage| platform.is_none_or(|it| it.architecture == image.platform.architecture);
+    let exact = pinned
+        .filter(|_| !local && !anew)
+        .and_then(|digest| with_digest(reference, digest));
+    let mut here = engine.image(reference).await.map_err(at(Stage::Build))?;
+    // The name may have moved since the base was pinned.
+    if let Some(exact) = &exact
+        && here
+            .as_ref()
+            .and_then(|image| manifest_digest(image, reference))
+            .as_ref()
+            != pinned
+    {
+        here = engine.image(exact).await.map_err(at(Stage::Build))?;
+    }
+    let reference = exact.as_deref().unwrap_or(reference);
+    match here {
+        // What no registry knows cannot be had anew.
+        Some(image) if fits(&image) && (!anew || local || manifest_digest(&image, reference).is_none()) => {
+            return Ok(image);
+        }
+        None if local => {
+            return Err(Failure::text(
+                Stage::Build,
+                format!(
+                    "`base_image`: the engine has no image `{reference}`, and `local_image` says that it is not pulled"
+                ),
+                format!("build it (`docker build -t {reference} …`), or remove `local_image`"),
+            ));
+        }
+        Some(image) if local => {
+            return Err(Failure::text(
+                Stage::Build,
+                format!(
+                    "`base_image`: the local image `{reference}` is for {}, not for the declared platform",
+                    image.platform
+                ),
+                "build it for the other platform, or correct `platform`",
+            ));
+        }
+        _ => {}
+    }
+    pull(engine, reference, platform, progress, flow).await
+}
+
+/// Has the engine pull an image, with the login that docker's configuration has for it.
+///
+/// # Errors
+/// It cannot be pulled.
+pub(crate) async fn pull(
+    engine: &Engine,
+    reference: &str,
+    platform: Option<&Platform>,
+    progress: &Progress,
+    flow: &str,
+) -> Result<EngineImage, Failure> {
+    let login = login(reference).await?;
+    let mut layers: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut told = 0;
+    let mut tell = |line: crate::engine::PullProgress| {
+        if line.status == "Downloading" {
+            let (current, total) = (line.current.unwrap_or(0), line.total.unwrap_or(0));
+            layers.insert(line.layer, (current, total));
+        }
+        let done: u64 = layers.values().map(|(done, _)| done).sum();
+        // A line per megabyte is enough for anybody.
+        if done >= told + (1 << 20) {
+            told = done;
+            let total = layers.values().map(|(_, total)| total).sum();
+            let image = reference.to_owned();
+            progress.tell(flow, Event::Pull { image, done, total });
+        }
+    };
+    let (image, done, total) = (reference.to_owned(), 0, 0);
+    progress.tell(flow, Event::Pull { image, done, total });
+    engine
+        .pull(reference, platform, login.as_ref(), &mut tell)
+        .await
+        .map_err(at(Stage::Build))
+}
+
+/// The login that docker's configuration has for a reference's registry.
+#[cfg(feature = "registry")]
+async fn login(reference: &str) -> Result<Option<crate::engine::RegistryLogin>, Failure> {
+    use flowimage_model::reference::ImageReference;
+    let Ok(reference) = reference.parse::<ImageReference>() else {
+        return Ok(None);
+    };
+    let registry = reference.registry().to_owned();
+    let found = crate::registry::login(&registry, &Default::default()).await;
+    let found = found.map_err(at(Stage::Build))?;
+    Ok(found.map(|(username, password)| crate::engine::RegistryLogin {
+        registry,
+        username,
+        password,
+    }))
+}
+
+#[cfg(not(feature = "registry"))]
+async fn login(_reference: &str) -> Result<Option<crate::engine::RegistryLogin>, Failure> {
+    Ok(None)
+}
+
+/// The reference of the very image.
+fn with_digest(reference: &str, digest: &Digest) -> Option<String> {
+    let reference: ImageReference = reference.parse().ok()?;
+    Some(reference.with_digest(digest.as_str()).ok()?.to_string())
+}
+
+/// The digest by which the registry of a reference knows an image of an engine; `None` where none does.
+fn manifest_digest(image: &EngineImage, reference: &str) -> Option<Digest> {
+    let reference: ImageReference = reference.parse().ok()?;
+    image.repo_digests.iter().find_map(|known| {
+        let known: ImageReference = known.parse().ok()?;
+        let same = (known.registry(), known.repository()) == (reference.registry(), reference.repository());
+        known.digest().filter(|_| same)?.parse().ok()
+    })
+}
+
+/// What an image is made of, the same in every engine: its layers, and what of its configuration a build sees.
+///
+/// An image ID is a hash of other things in other stores.
+pub(super) fn content(image: &EngineImage) -> Digest {
+    let seen: Vec<&Value> = ["Entrypoint", "Env", "OnBuild", "Shell", "User", "WorkingDir"]
+        .iter()
+        .map(|key| image.config.get(*key).unwrap_or(&Value::Null))
+        .map(|value| {
+            let empty = value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
+            if empty { &Value::Null } else { value }
+        })
+        .collect();
+    sha256(
+        json!([image.diff_ids, seen, image.platform.architecture])
+            .to_string()
+            .as_bytes(),
+    )
+}
+
+/// The user that an image's configuration names.
+pub(super) fn user(image: &EngineImage) -> Option<&str> {
+    image
+        .config
+        .get("User")
+        .and_then(Value::as_str)
+        .filter(|user| !user.is_empty())
+}
+
+/// The files that give the default user a name and a home; nothing where the base has a user of its own.
+pub(super) async fn account_of(
+    engine: &Engine,
+    base: &EngineImage,
+) -> Result<BTreeMap<String, String>, Failure> {
+    const LIMIT: u64 = 1 << 20;
+    if user(base).is_some() {
+        return Ok(BTreeMap::new());
+    }
+    let files = engine.files(base.id.as_str()).await.map_err(at(Stage::Build))?;
+    let mut texts = Vec::new();
+    for path in ["/etc/passwd", "/etc/group"] {
+        let bytes = files
+            .read(path, LIMIT)
+            .await
+            .map_err(at(Stage::Build))?
+            .unwrap_or_default();
+        texts.push(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    files.close().await.map_err(at(Stage::Build))?;
+    Ok(account(&texts[0], &texts[1]))
+}

@@ -1,0 +1,81 @@
+//! Whether there is a Python, asked before anything is built.
+
+use flowimage_model::Declaration;
+use serde_json::Value;
+
+use crate::engine::{Engine, EngineImage};
+use crate::failure::{Failure, Stage, at};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Looks for a Python in the image that `python_dependencies` are installed on.
+///
+/// Packages installed before them may bring one: then the step itself finds out.
+pub(super) async fn check(
+    declaration: &Declaration,
+    engine: &Engine,
+    on: &EngineImage,
+) -> Result<(), Failure> {
+    let brought = declaration
+        .system_dependencies
+        .iter()
+        .any(|package| package.as_str().starts_with("py"));
+    if declaration.python_dependencies.is_empty() || brought {
+        return Ok(());
+    }
+    let names = match &declaration.python_version {
+        Some(version) => vec![
+            format!("python{}", version.minor()),
+            "python3".to_owned(),
+            "python".to_owned(),
+        ],
+        None => vec!["python3".to_owned(), "python".to_owned()],
+    };
+    let files = engine.files(on.id.as_str()).await.map_err(at(Stage::Build))?;
+    let mut found = false;
+    'search: for folder in search_path(on).split(':') {
+        for name in &names {
+            let path = format!("{}/{name}", folder.trim_end_matches('/'));
+            if path.starts_with('/') && files.stat(&path).await.map_err(at(Stage::Build))?.is_some() {
+                found = true;
+                break 'search;
+            }
+        }
+    }
+    files.close().await.map_err(at(Stage::Build))?;
+    if found {
+        return Ok(());
+    }
+    let base = declaration.base_image.base();
+    let version = declaration
+        .python_version
+        .as_ref()
+        .map_or("3.12", |version| version.as_str());
+    let mut packages: Vec<&str> = declaration
+        .system_dependencies
+        .iter()
+        .map(|it| it.as_str())
+        .collect();
+    packages.push("python3-venv");
+    packages.sort_unstable();
+    Err(Failure::text(
+        Stage::Build,
+        format!("`python_dependencies`: {base} has no Python, so they cannot be installed"),
+        format!(
+            "Choose a base that has one (`base_image = \"python:{version}-slim\"`), or install the distribution's: \
+             `system_dependencies = [\"{}\"]`.",
+            packages.join("\", \"")
+        ),
+    ))
+}
+
+fn search_path(image: &EngineImage) -> String {
+    let environment = image.config.get("Env").and_then(Value::as_array);
+    environment
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .find_map(|pair| pair.strip_prefix("PATH="))
+        .unwrap_or(PATH)
+        .to_owned()
+}

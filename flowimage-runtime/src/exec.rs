@@ -1,0 +1,122 @@
+//! Flows that are a program of another language: the flow binary stays in front and runs it as its child.
+
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::flow::FlowError;
+
+/// The variable in which the program finds the flow's parameters, a JSON object.
+pub const PARAMETERS: &str = "FLOWIMAGE_PARAMETERS";
+
+/// Runs the program to its end. What it writes goes where this process writes; signals to this process reach it.
+///
+/// # Errors
+/// It cannot be started; it ended with another status than 0, or by a signal.
+pub async fn run(words: &[String], parameters: Value) -> Result<Value, FlowError> {
+    let failed = |message: String| FlowError { chain: vec![message] };
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(failed("`exec` names no program".to_owned()));
+    };
+    let mut signals = signals().map_err(|error| failed(format!("cannot listen to signals: {error}")))?;
+    let child = Command::new(program)
+        .args(arguments)
+        .env(PARAMETERS, parameters.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.map_err(|error| FlowError {
+        chain: vec![
+            format!("cannot start `{program}`, which `exec` names"),
+            error.to_string(),
+            "it must be in the image: name its package in `system_dependencies`, or copy it with `files`"
+                .to_owned(),
+        ],
+    })?;
+    let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status,
+            Some(signal) = signals.recv() => {
+                // One that is gone already cannot be reached, and needs not to be.
+                let _ = pid.map(|pid| kill_process(pid, signal));
+            }
+        }
+    };
+    match status {
+        Ok(status) if status.success() => Ok(Value::Null),
+        Ok(status) => Err(failed(format!("`{}` {}", words.join(" "), ending(status)))),
+        Err(error) => Err(failed(format!("`{program}` cannot be waited for: {error}"))),
+    }
+}
+
+fn ending(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "did not end well".to_owned(),
+    }
+}
+
+/// The signals that orchestrators send, as they come.
+fn signals() -> std::io::Result<mpsc::UnboundedReceiver<Signal>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    for (kind, passed_on) in [
+        (SignalKind::terminate(), Signal::TERM),
+        (SignalKind::interrupt(), Signal::INT),
+        (SignalKind::hangup(), Signal::HUP),
+        (SignalKind::quit(), Signal::QUIT),
+        (SignalKind::user_defined1(), Signal::USR1),
+        (SignalKind::user_defined2(), Signal::USR2),
+    ] {
+        let mut stream = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move { while stream.recv().await.is_some() && sender.send(passed_on).is_ok() {} });
+    }
+    Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    async fn shell(script: &str) -> Result<Value, FlowError> {
+        let words = ["sh", "-c", script].map(str::to_owned);
+        run(&words, json!({"day": 2})).await
+    }
+
+    #[tokio::test]
+    async fn the_programs_end_is_the_flows() {
+        let given = format!("test \"${PARAMETERS}\" = '{{\"day\":2}}'");
+        assert_eq!(shell(&given).await, Ok(Value::Null));
+        let failed = shell("exit 3").await.unwrap_err();
+        assert_eq!(failed.to_string(), "`sh -c exit 3` ended with exit status 3");
+        let killed = shell("kill -9 $$").await.unwrap_err();
+        assert_eq!(killed.to_string(), "`sh -c kill -9 $$` was ended by signal 9");
+        let missing = run(&["/nonexistent/program".to_owned()], json!({})).await;
+        assert!(
+            missing
+                .unwrap_err()
+                .to_string()
+                .contains("cannot start `/nonexistent/program`")
+        );
+    }
+
+    #[tokio::test]
+    async fn signals_reach_the_program() {
+        // The shell asks for the signal itself, once it is ready for it.
+        let script = "trap 'exit 42' USR1; kill -USR1 $PPID; while :; do sleep 0.01; done";
+        let ended = shell(script).await.unwrap_err();
+        assert!(
+            ended.to_string().ends_with("ended with exit status 42"),
+            "{ended}"
+        );
+    }
+}

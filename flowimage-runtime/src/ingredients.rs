@@ -1,0 +1,226 @@
+//! What decides an image's bytes, and what decides a registration: named, one by one, so that the identity of either
+//! is a hash of the list, and what changed between two lists can be told.
+
+use std::collections::BTreeMap;
+
+use flowimage_model::Declaration;
+use serde_json::Value;
+
+use crate::file_index::FileIndex;
+use crate::layer::{LayerBuilder, LayerError};
+use crate::oci::{Digest, sha256};
+
+/// Keys that only say where an image goes, how it is checked and when it runs.
+const NOT_OF_THE_IMAGE: [&str; 12] = [
+    "allow",
+    "commands",
+    "health_checks",
+    "ignore_healthchecks",
+    "image_name",
+    "image_tag",
+    "local_image",
+    "registry_url",
+    "schedule",
+    "secrets",
+    "tags",
+    "work_pool",
+];
+
+/// Keys that say how it is checked.
+const OF_THE_CHECKS: [&str; 3] = ["commands", "health_checks", "ignore_healthchecks"];
+
+/// Of those, the keys that the orchestrator sees.
+const OF_THE_REGISTRATION: [&str; 3] = ["schedule", "tags", "work_pool"];
+
+/// Everything that decides something, by name: `binary`, `file /etc/odbc.ini`, `key env_vars.TDSVER`, … Values are
+/// digests, so that no list holds what a declaration says in confidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingredients(BTreeMap<String, Digest>);
+
+impl Ingredients {
+    /// Nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a text.
+    pub fn text(&mut self, name: impl Into<String>, text: &str) {
+        self.digest(name, sha256(text.as_bytes()));
+    }
+
+    /// Adds what is known by its digest.
+    pub fn digest(&mut self, name: impl Into<String>, digest: Digest) {
+        self.0.insert(name.into(), digest);
+    }
+
+    /// Adds the entries of a layer, each as `<kind> <path in the image>`.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn layer(&mut self, kind: &str, layer: &LayerBuilder, files: &FileIndex) -> Result<(), LayerError> {
+        for (path, digest) in layer.digests(files)? {
+            self.digest(format!("{kind} /{path}"), digest);
+        }
+        Ok(())
+    }
+
+    /// Adds the keys of a declaration that decide the image's bytes.
+    pub fn keys_of_image(&mut self, declaration: &Declaration) {
+        self.keys(declaration, |key| !NOT_OF_THE_IMAGE.contains(&key));
+    }
+
+    /// Adds the keys of a declaration that say how an image is checked.
+    pub fn keys_of_checks(&mut self, declaration: &Declaration) {
+        self.keys(declaration, |key| OF_THE_CHECKS.contains(&key));
+    }
+
+    /// Adds the keys of a declaration that only the orchestrator sees.
+    pub fn keys_of_registration(&mut self, declaration: &Declaration) {
+        self.keys(declaration, |key| OF_THE_REGISTRATION.contains(&key));
+    }
+
+    /// Adds keys, those of maps one by one.
+    fn keys(&mut self, declaration: &Declaration, wanted: impl Fn(&str) -> bool) {
+        let Ok(Value::Object(keys)) = serde_json::to_value(declaration) else {
+            return;
+        };
+        for (key, value) in keys.iter().filter(|(key, _)| wanted(key)) {
+            match value {
+                Value::Object(pairs) => {
+                    for (name, value) in pairs {
+                        self.text(format!("key {key}.{name}"), &value.to_string());
+                    }
+                }
+                value => self.text(format!("key {key}"), &value.to_string()),
+            }
+        }
+    }
+
+    /// The hash of the list.
+    pub fn identity(&self) -> Digest {
+        sha256(self.to_text().as_bytes())
+    }
+
+    /// The list, a line each. [`Ingredients::from_text`] reads it again.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.0.len() * 100);
+        for (name, digest) in &self.0 {
+            text.push_str(digest.hex());
+            text.push(' ');
+            text.push_str(&name.replace('\n', "\\n"));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// A list from its text; lines that are none are left out.
+    pub fn from_text(text: &str) -> Self {
+        let line = |line: &str| {
+            let (hex, name) = line.split_once(' ')?;
+            Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?))
+        };
+        Self(text.lines().filter_map(line).collect())
+    }
+
+    /// What is different now, in words, by name.
+    pub fn changes_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = BTreeMap::new();
+        for (name, digest) in &self.0 {
+            match before.0.get(name) {
+                None => drop(changes.insert(name, "is new")),
+                Some(known) if known != digest => drop(changes.insert(name, "changed")),
+                Some(_) => {}
+            }
+        }
+        for name in before.0.keys().filter(|name| !self.0.contains_key(*name)) {
+            changes.insert(name, "is gone");
+        }
+        changes
+            .into_iter()
+            .map(|(name, how)| match name.split_once(' ') {
+                Some(("key", key)) => format!("`{key}` {how}"),
+                _ => format!("{name} {how}"),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn declaration(toml: &str) -> Declaration {
+        toml::from_str(toml).unwrap()
+    }
+
+    const BASE: &str =
+        "name = \"a\"\nbase_image = { inferred = \"scratch\" }\nflow_directory = \"/opt/flow\"\n";
+
+    fn image(toml: &str) -> Ingredients {
+        let mut list = Ingredients::new();
+        list.keys_of_image(&declaration(toml));
+        list
+    }
+
+    #[test]
+    fn changes_are_told_by_key() {
+        let before = image(&format!("{BASE}[env_vars]\nA = \"1\"\nB = \"1\"\n"));
+        let after = image(&format!("{BASE}user = \"7\"\n[env_vars]\nB = \"2\"\nC = \"1\"\n"));
+        assert_eq!(
+            after.changes_since(&before),
+            [
+                "`env_vars.A` is gone",
+                "`env_vars.B` changed",
+                "`env_vars.C` is new",
+                "`user` is new"
+            ]
+        );
+        assert_ne!(before.identity(), after.identity());
+        assert_eq!(Ingredients::from_text(&after.to_text()), after);
+    }
+
+    #[test]
+    fn what_the_orchestrator_alone_sees_is_no_part_of_the_image() {
+        let plain = declaration(BASE);
+        let other = declaration(&format!(
+            "{BASE}tags = [\"x\"]\nwork_pool = \"p\"\nregistry_url = \"r.io/x\"\n"
+        ));
+        let lists = |it: &Declaration| {
+            let (mut image, mut registration) = (Ingredients::new(), Ingredients::new());
+            image.keys_of_image(it);
+            registration.keys_of_registration(it);
+            (image.identity(), registration.identity())
+        };
+        assert_eq!(lists(&plain).0, lists(&other).0);
+        assert_ne!(lists(&plain).1, lists(&other).1);
+    }
+
+    #[test]
+    fn files_count_by_content_and_mode_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let list = |name: &str, text: &str, mode: u32| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let mut layer = LayerBuilder::new();
+            layer.host("/etc/x", &file).unwrap();
+            let mut list = Ingredients::new();
+            list.layer("file", &layer, &FileIndex::new(folder.path().join("index")))
+                .unwrap();
+            list
+        };
+        let first = list("a", "x", 0o644);
+        assert_eq!(first, list("b", "x", 0o600));
+        assert_eq!(
+            list("a", "y", 0o644).changes_since(&first),
+            ["file /etc/x changed"]
+        );
+        assert_eq!(
+            list("a", "x", 0o755).changes_since(&first),
+            ["file /etc/x changed"]
+        );
+    }
+}

@@ -1,0 +1,515 @@
+//! The plan: a declaration with everything resolved on this machine, and how it stands to what is registered.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[cfg(any(feature = "registry", not(feature = "engine")))]
+use flowimage_model::declaration::Base;
+use flowimage_model::declaration::BaseImage;
+use flowimage_model::reference::ImageTag;
+
+use crate::assemble::{Binary, Part, parts};
+use crate::catalog::{Catalog, Registration};
+use crate::failure::{Failure, Stage, at};
+use crate::flow::FlowUnit;
+use crate::ingredients::Ingredients;
+use crate::oci::{Digest, sha256};
+use crate::pipeline::Goal;
+use crate::project::{self, Project};
+use crate::session::Session;
+use crate::target::Target;
+
+/// The form of images that this flowimage makes: another one makes other bytes of the same declaration.
+const FORM: &str = "1";
+
+/// Changes that are told one by one.
+const TOLD: usize = 20;
+
+/// Who may be asked what a base is that is not pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Nobody.
+    Nobody,
+    /// The engine, where the flow was registered before.
+    Known,
+    /// The engine.
+    Engine,
+}
+
+/// Everything about a flow that is known before anything is made.
+pub struct Plan<'a> {
+    pub(crate) unit: &'a FlowUnit,
+    pub(crate) session: &'a Session,
+    pub(crate) folder: PathBuf,
+    pub(crate) project: Project,
+    pub(crate) binary: Binary,
+    pub(crate) target: Target,
+    pub(crate) catalog: Catalog,
+    pub(crate) created: u64,
+    /// The image's layers that are made here, before they are.
+    pub(crate) parts: Vec<Part>,
+    /// All that decides the image's bytes but its bases.
+    ingredients: Ingredients,
+}
+
+impl<'a> Plan<'a> {
+    /// Resolves a declaration on this machine.
+    ///
+    /// # Errors
+    /// The crate's folder or the binary cannot be found; the catalog cannot be used; a source changed since the
+    /// program was compiled; a file cannot be read.
+    pub fn make(unit: &'a FlowUnit, session: &'a Session, goal: Goal) -> Result<Self, Failure> {
+        let options = &session.options;
+        let folder = project::crate_folder(unit.entry).map_err(at(Stage::Plan))?;
+        let project = Project::of(unit.entry).map_err(at(Stage::Plan))?;
+        crate::stale::refuse(unit, &folder, &project.root)?;
+        let path = match &options.binary {
+            Some(path) => path.clone(),
+            None => std::env::current_exe().map_err(|error| {
+                Failure::text(
+                    Stage::Plan,
+                    format!("this program cannot be found: {error}"),
+                    "use `--binary PATH`",
+                )
+            })?,
+        };
+        let binary = Binary::read(&path)?;
+        let target = Target::of(&unit.declaration, options, &project)?;
+        let catalog = Catalog::in_folder(&project.root);
+        if goal == Goal::Register {
+            catalog.check_writable().map_err(at(Stage::Plan))?;
+        }
+        let parts = parts(&unit.declaration, &folder, &binary)?;
+        let created = created()?;
+        let ingredients = ingredients(unit, session, &project, &folder, &parts, created)?;
+        let plan = Self {
+            unit,
+            session,
+            folder,
+            project,
+            binary,
+            target,
+            catalog,
+            created,
+            parts,
+            ingredients,
+        };
+        plan.tag(&sha256(b""))?;
+        Ok(plan)
+    }
+
+    /// All that decides the image's bytes; `None` where a base is not known without asking whom may not be asked.
+    ///
+    /// # Errors
+    /// The catalog cannot be read; the engine does not answer.
+    pub(crate) async fn ingredients(&self, ask: Ask) -> Result<Option<Ingredients>, Failure> {
+        let mut all = self.ingredients.clone();
+        let pins = self.pins()?;
+        for reference in self.bases() {
+            let digest = match pins.get(&reference) {
+                Some(pinned) => pinned.clone(),
+                None => match self.base(&reference, ask).await? {
+                    Some(digest) => digest,
+                    None => return Ok(None),
+                },
+            };
+            all.digest(format!("base {reference}"), digest);
+        }
+        Ok(Some(all))
+    }
+
+    /// The digests that bases are pinned to, by reference. None of an author's Dockerfile: it is built as it stands.
+    pub(crate) fn pins(&self) -> Result<BTreeMap<String, Digest>, Failure> {
+        let declaration = &self.unit.declaration;
+        let mut pins = BTreeMap::new();
+        if self.session.options.update_base || declaration.local_image || declaration.dockerfile.is_some() {
+            return Ok(pins);
+        }
+        let platform = self.binary.platform().to_string();
+        for reference in self.bases() {
+            let pin = self
+                .catalog
+                .base(&reference, &platform)
+                .map_err(at(Stage::Plan))?;
+            if let Some(digest) = pin {
+                pins.insert(reference, digest);
+            }
+        }
+        Ok(pins)
+    }
+
+    /// Whether the base comes from a registry or a layout, and the embedded builder puts the image together.
+    #[cfg(feature = "registry")]
+    pub(crate) fn is_embedded(&self) -> bool {
+        let declaration = &self.unit.declaration;
+        declaration.needs_run().is_none()
+            && !declaration.local_image
+            && *declaration.base_image.base() != Base::Scratch
+    }
+
+    /// That base, looked up once by all flows of a command, and its digest.
+    #[cfg(feature = "registry")]
+    pub(crate) async fn registry_base(
+        &self,
+        layout: &crate::layout::Layout,
+    ) -> Result<(crate::assemble::Foundation, Digest), Failure> {
+        let declared = self.unit.declaration.base_image.base().to_string();
+        let reference = declared
+            .parse()
+            .map_err(|error: flowimage_model::value_error::ValueError| {
+                Failure::text(Stage::Build, error.to_string(), "correct `base_image`")
+            })?;
+        let platform = self.binary.platform();
+        let pins = self.pins()?;
+        let bases = crate::base::Bases {
+            registries: &self.session.registries,
+            mirror: self
+                .session
+                .options
+                .settings
+                .registry
+                .bases
+                .as_ref()
+                .map(PathBuf::from),
+            layout,
+            folder: self.project.bases(),
+        };
+        let pin = pins.get(&declared);
+        let work = || async {
+            let (foundation, digest) = bases.get(&reference, &platform, pin).await?;
+            // A pin stays what it is: an index's digest stands for the image for the platform.
+            Ok((foundation, pin.cloned().unwrap_or(digest)))
+        };
+        self.session
+            .foundations
+            .once(&self.base_key(&declared), work)
+            .await
+    }
+
+    #[cfg(feature = "registry")]
+    fn base_key(&self, reference: &str) -> String {
+        format!("{reference} {}", self.binary.platform())
+    }
+
+    /// The digest of a base that this command took from a registry or layout.
+    #[cfg(feature = "registry")]
+    fn taken(&self, reference: &str) -> Option<Digest> {
+        let taken = self.session.foundations.get(&self.base_key(reference))?.ok()?;
+        Some(taken.1)
+    }
+
+    #[cfg(not(feature = "registry"))]
+    fn taken(&self, _reference: &str) -> Option<Digest> {
+        None
+    }
+
+    /// Whether the engine, if there is one, has the base.
+    #[cfg(all(feature = "engine", feature = "registry"))]
+    pub(crate) async fn is_in_engine(&self) -> bool {
+        let reference = self.unit.declaration.base_image.base().to_string();
+        let declaration = &self.unit.declaration;
+        let image = crate::environment::look(self.session, &self.project, declaration, &reference).await;
+        matches!(image, Ok(Some(_)))
+    }
+
+    #[cfg(feature = "engine")]
+    async fn base(&self, reference: &str, ask: Ask) -> Result<Option<Digest>, Failure> {
+        use crate::environment::{base_digest, look};
+        #[cfg(feature = "registry")]
+        if self.is_embedded()
+            && let taken @ Some(_) = self.taken(reference)
+        {
+            return Ok(taken);
+        }
+        #[cfg(feature = "registry")]
+        if self.is_embedded() && ask != Ask::Engine {
+            return Ok(None);
+        }
+        // Without a registration there is nothing to compare with, and a base that is not here is pulled later.
+        let worthwhile = match ask {
+            Ask::Nobody => false,
+            Ask::Known => self.known()?.is_some() && !self.session.options.update_base,
+            Ask::Engine => true,
+        };
+        if !worthwhile {
+            return Ok(None);
+        }
+        let image = look(self.session, &self.project, &self.unit.declaration, reference).await?;
+        Ok(image.map(|image| base_digest(&image, reference).0))
+    }
+
+    #[cfg(not(feature = "engine"))]
+    async fn base(&self, reference: &str, _ask: Ask) -> Result<Option<Digest>, Failure> {
+        Ok(self.taken(reference))
+    }
+
+    /// What bases are to be pinned to, with their platform: those of this build that a registry knows.
+    #[cfg(feature = "engine")]
+    pub(crate) fn pins_to_be(&self) -> Vec<(String, String, Digest)> {
+        use crate::environment::{base_digest, seen};
+        let declaration = &self.unit.declaration;
+        if declaration.local_image || declaration.dockerfile.is_some() {
+            return Vec::new();
+        }
+        let platform = self.binary.platform().to_string();
+        let pin = |reference: String| {
+            if let Some(digest) = self.taken(&reference) {
+                return Some((reference, platform.clone(), digest));
+            }
+            let image = seen(self.session, declaration, &reference)?.ok()?;
+            let (digest, is_known) = base_digest(&image, &reference);
+            is_known.then(|| (reference, platform.clone(), digest))
+        };
+        self.bases().into_iter().filter_map(pin).collect()
+    }
+
+    #[cfg(not(feature = "engine"))]
+    pub(crate) fn pins_to_be(&self) -> Vec<(String, String, Digest)> {
+        let platform = self.binary.platform().to_string();
+        let pin = |reference: String| Some((self.taken(&reference)?, reference));
+        let pins = self.bases().into_iter().filter_map(pin);
+        pins.map(|(digest, reference)| (reference, platform.clone(), digest))
+            .collect()
+    }
+
+    /// The images that this one draws from.
+    fn bases(&self) -> Vec<String> {
+        #[cfg(feature = "engine")]
+        return crate::environment::references(&self.unit.declaration);
+        #[cfg(not(feature = "engine"))]
+        match self.unit.declaration.base_image.base() {
+            Base::Scratch => Vec::new(),
+            Base::Image(reference) => vec![reference.to_string()],
+        }
+    }
+
+    /// The registration at this target that a flow with these ingredients already has, and that needs no new image.
+    pub(crate) fn registered(&self, now: &Ingredients) -> Result<Option<Registration>, Failure> {
+        let known = self.known()?;
+        Ok(known.filter(|known| self.differences(known, now).is_empty()))
+    }
+
+    pub(crate) fn known(&self) -> Result<Option<Registration>, Failure> {
+        self.catalog
+            .get(self.unit.declaration.name.as_str(), &self.target_key())
+            .map_err(at(Stage::Plan))
+    }
+
+    /// Why a registration's image is not the one that this plan leads to, or must be looked at again.
+    fn differences(&self, known: &Registration, now: &Ingredients) -> Vec<String> {
+        let mut differences = Vec::new();
+        if known.identity.as_ref() != Some(&now.identity()) {
+            let before = fs::read_to_string(self.details()).unwrap_or_default();
+            let before = Ingredients::from_text(&before);
+            if known.identity.as_ref() == Some(&before.identity()) {
+                differences = now.changes_since(&before);
+            } else {
+                differences.push(
+                    "the image's identity; what it was made of is not known on this machine".to_owned(),
+                );
+            }
+        }
+        if !self.waives_checks() && known.checks.as_ref() != Some(&self.checks()) {
+            differences.push(match known.checks {
+                Some(_) => "the health checks".to_owned(),
+                None => "it was registered without health checks".to_owned(),
+            });
+        }
+        let tag = self.tag(&now.identity()).ok().filter(|_| self.target.is_remote());
+        if known.tag != tag {
+            differences.push(match &tag {
+                Some(tag) => format!("the tag, now `{tag}`"),
+                None => "the tag".to_owned(),
+            });
+        }
+        differences
+    }
+
+    /// The tag to move to the image: given, declared, or the image's identity, which cannot lie.
+    pub(crate) fn tag(&self, identity: &Digest) -> Result<String, Failure> {
+        let tag = match (&self.session.options.tag, &self.unit.declaration.image_tag) {
+            (Some(tag), _) => tag.as_str(),
+            (None, Some(tag)) => tag.as_str(),
+            (None, None) => identity.short(),
+        };
+        let valid = tag.parse::<ImageTag>().map_err(|error| {
+            let advice = error.help().unwrap_or("write another tag");
+            Failure::text(Stage::Plan, format!("--tag: {error}"), advice)
+        })?;
+        Ok(valid.to_string())
+    }
+
+    /// Whether the image goes on without health checks.
+    pub(crate) fn waives_checks(&self) -> bool {
+        self.session.options.no_check || self.unit.declaration.ignore_healthchecks
+    }
+
+    /// The hash of what is checked of an image.
+    pub(crate) fn checks(&self) -> Digest {
+        let mut checks = Ingredients::new();
+        checks.keys_of_checks(&self.unit.declaration);
+        checks.identity()
+    }
+
+    /// The hash of what only the orchestrator sees, and of the image.
+    pub(crate) fn registration(&self, digest: &Digest) -> Digest {
+        let mut registration = Ingredients::new();
+        registration.digest("image", digest.clone());
+        registration.keys_of_registration(&self.unit.declaration);
+        registration.text("parameters", &self.unit.entry.parameters_schema().to_string());
+        registration.text("profile", &format!("{:?}", self.session.options.settings.profile));
+        registration.identity()
+    }
+
+    /// What a registration is called in the catalog, beside the flow's name.
+    pub(crate) fn target_key(&self) -> String {
+        format!("{} {}", self.target, self.binary.platform())
+    }
+
+    /// Remembers what a registered image was made of, so that a later plan can say what changed since. Where that
+    /// cannot be written, it cannot.
+    pub(crate) fn remember(&self, ingredients: &Ingredients) {
+        let path = self.details();
+        let write = || {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            std::io::Write::write_all(&mut file, ingredients.to_text().as_bytes())?;
+            file.persist(&path).map_err(|error| error.error)
+        };
+        let _: std::io::Result<_> = write();
+    }
+
+    fn details(&self) -> PathBuf {
+        let key = format!("{} {}", self.unit.declaration.name, self.target_key());
+        self.project.registered().join(sha256(key.as_bytes()).hex())
+    }
+
+    /// What `plan` prints: decisions and their reasons, by name.
+    pub async fn explain(&self) -> Result<BTreeMap<&'static str, String>, Failure> {
+        let declaration = &self.unit.declaration;
+        let mut lines = BTreeMap::new();
+        let base = &declaration.base_image;
+        let why = match base {
+            BaseImage::Declared(_) => "declared",
+            BaseImage::Dockerfile(_) => "the Dockerfile's",
+            BaseImage::Inferred(_) => "inferred from the keys",
+        };
+        lines.insert("base", format!("{} ({why})", base.base()));
+        lines.insert(
+            "builder",
+            match declaration.needs_run() {
+                Some(key) => format!("an engine, because of `{key}`"),
+                None => "embedded: nothing needs RUN".to_owned(),
+            },
+        );
+        lines.insert("platform", self.binary.platform().to_string());
+        lines.insert("binary", self.binary.path.display().to_string());
+        lines.insert("target", self.target.to_string());
+        let now = self.ingredients(Ask::Nobody).await?;
+        if let Some(now) = &now {
+            lines.insert("identity", now.identity().to_string());
+        }
+        let known = self.known()?;
+        let registered = known.as_ref().map(|known| known.digest.to_string());
+        lines.insert("registered", registered.unwrap_or_else(|| "not yet".to_owned()));
+        let (action, reasons) = self.decision(known.as_ref(), now.as_ref());
+        lines.insert("action", action.to_owned());
+        lines.insert("because", told(&reasons));
+        Ok(lines)
+    }
+
+    /// What `register` would do, and why.
+    fn decision(
+        &self,
+        known: Option<&Registration>,
+        now: Option<&Ingredients>,
+    ) -> (&'static str, Vec<String>) {
+        let anew = match self.waives_checks() {
+            true => "build, push, register",
+            false => "build, check, push, register",
+        };
+        let Some(known) = known else {
+            return (anew, vec![format!("nothing is registered at {}", self.target)]);
+        };
+        let Some(now) = now else {
+            let base = self.unit.declaration.base_image.base();
+            return (
+                anew,
+                vec![format!("the base {base} is not pinned, and must be looked at")],
+            );
+        };
+        let differences = self.differences(known, now);
+        if !differences.is_empty() {
+            return (anew, differences);
+        }
+        if known.registration.as_ref() != Some(&self.registration(&known.digest)) {
+            let why = "only what the orchestrator sees changed".to_owned();
+            return ("register again, build nothing", vec![why]);
+        }
+        (
+            "nothing, if the target still holds the image",
+            vec!["nothing changed since it was registered".to_owned()],
+        )
+    }
+}
+
+fn told(reasons: &[String]) -> String {
+    let mut text = reasons[..reasons.len().min(TOLD)].join("; ");
+    if reasons.len() > TOLD {
+        text.push_str(&format!("; and {} more", reasons.len() - TOLD));
+    }
+    text
+}
+
+/// All that decides an image's bytes but its bases.
+fn ingredients(
+    unit: &FlowUnit,
+    session: &Session,
+    project: &Project,
+    folder: &Path,
+    parts: &[Part],
+    created: u64,
+) -> Result<Ingredients, Failure> {
+    let files = session.files(project);
+    #[cfg(feature = "engine")]
+    let context = match &unit.declaration.dockerfile {
+        Some(dockerfile) => Some(crate::environment::of_dockerfile(
+            &unit.declaration,
+            dockerfile,
+            folder,
+        )?),
+        None => None,
+    };
+    #[cfg(not(feature = "engine"))]
+    let context: Option<crate::layer::LayerBuilder> = None;
+    let mut all = Ingredients::new();
+    all.text("flowimage", FORM);
+    all.text("SOURCE_DATE_EPOCH", &created.to_string());
+    all.text("Dockerfile", &unit.rendered.text);
+    all.keys_of_image(&unit.declaration);
+    if let Some(context) = &context {
+        all.layer("context", context, files).map_err(at(Stage::Plan))?;
+    }
+    for Part { kind, content } in parts {
+        all.layer(kind.word(), content, files).map_err(at(Stage::Plan))?;
+    }
+    Ok(all)
+}
+
+/// The time that images and their files bear: `SOURCE_DATE_EPOCH`, or 0.
+///
+/// Source: <https://reproducible-builds.org/specs/source-date-epoch/>.
+fn created() -> Result<u64, Failure> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().map_err(|_| {
+            Failure::text(
+                Stage::Plan,
+                format!("SOURCE_DATE_EPOCH is `{text}`, which is no number of seconds"),
+                "unset it, or set it to seconds since 1970",
+            )
+        }),
+        Err(_) => Ok(0),
+    }
+}

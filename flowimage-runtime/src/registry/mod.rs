@@ -1,0 +1,120 @@
+//! A client of image registries: asks before it sends, streams what is missing, and checks what it is told.
+//!
+//! Our own, on reqwest: the existing crate loads TLS roots (130 ms) for every client, plain http ones too, and has
+//! no retries. Source: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
+//!
+//! ```no_run
+//! # async fn look_up() -> Result<(), Box<dyn std::error::Error>> {
+//! use flowimage_runtime::layout::Layout;
+//! use flowimage_runtime::oci::Platform;
+//! use flowimage_runtime::registry::{Access, Registries};
+//!
+//! let registries = Registries::default(); // one for a whole command: it keeps connections and tokens
+//! let repository = registries.repository("registry.example", "etl/orders", Access::Push);
+//!
+//! // Manifest and configuration, verified. No layer is downloaded: each is a `Source::Repository`.
+//! if let Some(image) = repository.image("env-1a2b3c", &Platform::of_this_program()).await? {
+//!     let layout = Layout::open("images")?;
+//!     // Pushing it elsewhere in the same registry mounts its layers; nothing passes through this machine.
+//!     registries.repository("registry.example", "etl/other", Access::Push).push(&image, Some("tag"), &layout).await?;
+//!     // What reads the layers (an engine, a check) needs them here: each `Source` is then a file.
+//!     let local = registries.download(&image, &layout).await?;
+//! }
+//! # Ok(()) }
+//! ```
+
+mod auth;
+mod challenge;
+mod client;
+mod credentials;
+mod error;
+mod pull;
+mod push;
+mod request;
+mod retry;
+mod settings;
+mod upload;
+
+use std::sync::Arc;
+
+pub use credentials::{CredentialPlaces, login};
+pub use error::RegistryError;
+pub use settings::RegistrySettings;
+
+use auth::Authorizations;
+use client::Client;
+
+/// What a repository is opened for: the rights that its token service is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    Pull,
+    /// Reading and writing.
+    Push,
+}
+
+/// The registries that one command speaks to: their connections, credentials and tokens.
+///
+/// Cheap to clone; clones share everything. Nothing is set up before it is used.
+#[derive(Clone, Default)]
+pub struct Registries {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    settings: RegistrySettings,
+    client: Client,
+    authorizations: Authorizations,
+}
+
+impl Registries {
+    /// Registries spoken to in this way.
+    pub fn new(settings: RegistrySettings) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                ..Shared::default()
+            }),
+        }
+    }
+
+    /// A repository of a registry (`host[:port]`). Nothing is sent yet.
+    pub fn repository(&self, registry: &str, path: &str, access: Access) -> Repository {
+        Repository {
+            registries: self.clone(),
+            registry: registry.to_owned(),
+            path: path.to_owned(),
+            access,
+            mounts_from: None,
+        }
+    }
+
+    /// The repository that a `Source::Repository` names: `registry[:port]/path`.
+    fn source(&self, place: &str) -> Repository {
+        let (registry, path) = place.split_once('/').unwrap_or((place, ""));
+        self.repository(registry, path, Access::Pull)
+    }
+}
+
+/// One repository of a registry.
+#[derive(Clone)]
+pub struct Repository {
+    registries: Registries,
+    registry: String,
+    path: String,
+    access: Access,
+    /// Another repository of the registry, which the token must allow to read.
+    mounts_from: Option<String>,
+}
+
+impl Repository {
+    /// `registry[:port]/path`: what a `Source::Repository` holds.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.registry, self.path)
+    }
+
+    fn settings(&self) -> &RegistrySettings {
+        &self.registries.shared.settings
+    }
+}

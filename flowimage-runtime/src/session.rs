@@ -1,0 +1,186 @@
+//! What the flows of one command share: the command line's options and the engine.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use tokio::sync::OnceCell;
+
+#[cfg(feature = "engine")]
+use crate::assemble::Foundation;
+#[cfg(feature = "engine")]
+use crate::engine::EngineImage;
+use crate::failure::Failure;
+use crate::file_index::FileIndex;
+use crate::pipeline::Options;
+use crate::progress::Progress;
+use crate::project::Project;
+#[cfg(any(feature = "engine", feature = "registry"))]
+use crate::shared::Shared;
+
+/// One command at work.
+///
+/// The engine is reached once, when the first flow needs it, and what dead processes left in it is removed first.
+pub struct Session {
+    /// The command line's options.
+    pub options: Options,
+    /// Who is told what happens.
+    pub progress: Progress,
+    /// Environments that were found or made, by identity.
+    #[cfg(feature = "engine")]
+    pub environments: Shared<Foundation>,
+    /// Base images that were looked up or pulled, by reference.
+    #[cfg(feature = "engine")]
+    pub bases: Shared<EngineImage>,
+    files: OnceLock<FileIndex>,
+    /// Bases that the embedded builder took from registries and layouts, by reference.
+    #[cfg(feature = "registry")]
+    pub foundations: Shared<(crate::assemble::Foundation, crate::oci::Digest)>,
+    /// The registries it speaks to.
+    #[cfg(feature = "registry")]
+    pub registries: crate::registry::Registries,
+    #[cfg(feature = "engine")]
+    engine: OnceCell<Result<AtWork, Failure>>,
+    #[cfg(feature = "prefect")]
+    orchestrator: OnceCell<Result<Option<crate::prefect::Orchestrator>, Failure>>,
+}
+
+#[cfg(feature = "registry")]
+fn registries(options: &Options) -> crate::registry::Registries {
+    use crate::registry::{Registries, RegistrySettings};
+    Registries::new(RegistrySettings {
+        plain_http: options.settings.registry.plain_http.iter().cloned().collect(),
+        ..RegistrySettings::default()
+    })
+}
+
+/// An engine, and the sign that this project has a living process.
+#[cfg(feature = "engine")]
+struct AtWork {
+    engine: crate::engine::Engine,
+    _sign: Option<File>,
+}
+
+impl Session {
+    /// A command with these options.
+    pub fn new(options: Options) -> Self {
+        Self {
+            progress: Progress::default(),
+            #[cfg(feature = "engine")]
+            environments: Shared::default(),
+            #[cfg(feature = "engine")]
+            bases: Shared::default(),
+            files: OnceLock::new(),
+            #[cfg(feature = "registry")]
+            foundations: Shared::default(),
+            #[cfg(feature = "registry")]
+            registries: registries(&options),
+            #[cfg(feature = "engine")]
+            engine: OnceCell::new(),
+            options,
+            #[cfg(feature = "prefect")]
+            orchestrator: OnceCell::new(),
+        }
+    }
+
+    /// The Prefect server that the environment or `flowimage.toml` names; `None` where neither does.
+    ///
+    /// # Errors
+    /// It cannot be used: the same error for every flow.
+    #[cfg(feature = "prefect")]
+    pub async fn orchestrator(&self) -> Result<Option<&crate::prefect::Orchestrator>, Failure> {
+        use crate::failure::{Stage, at};
+        use crate::prefect::{Orchestrator, Settings};
+        let reach = || async {
+            let api_url = self.options.settings.prefect.api_url.as_deref();
+            let settings =
+                Settings::from_env_or(|name| std::env::var(name).ok(), api_url).map_err(at(Stage::Plan))?;
+            let Some(settings) = settings else { return Ok(None) };
+            let reached = Orchestrator::reach(&self.options.orchestrator, settings).await;
+            reached.map(Some).map_err(at(Stage::Plan))
+        };
+        match self.orchestrator.get_or_init(reach).await {
+            Ok(orchestrator) => Ok(orchestrator.as_ref()),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// What the files of a project hold: one index for all flows, which are of one program and so of one project.
+    pub fn files(&self, project: &Project) -> &FileIndex {
+        self.files.get_or_init(|| FileIndex::new(project.files()))
+    }
+
+    /// Waits until what cancelled flows left in the engine is removed.
+    pub async fn settle(&self) {
+        #[cfg(feature = "engine")]
+        if let Some(Ok(at_work)) = self.engine.get() {
+            at_work.engine.settle().await;
+        }
+    }
+
+    /// The engine that the command line names.
+    ///
+    /// # Errors
+    /// There is none, or it does not answer: the same error for every flow.
+    #[cfg(feature = "engine")]
+    pub async fn engine(&self, project: &Project) -> Result<&crate::engine::Engine, Failure> {
+        let reached = self.engine.get_or_init(|| self.reach(project)).await;
+        match reached {
+            Ok(at_work) => Ok(&at_work.engine),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    #[cfg(feature = "engine")]
+    async fn reach(&self, project: &Project) -> Result<AtWork, Failure> {
+        use crate::engine::{Engine, EngineAddress, LookUp};
+        use crate::failure::{Stage, at};
+        if self.options.engine == "none" {
+            return Err(Failure::text(
+                Stage::Plan,
+                "`--engine none` leaves no engine",
+                "leave it out",
+            ));
+        }
+        let address: EngineAddress = self.options.engine.parse().map_err(at(Stage::Plan))?;
+        let look_up = LookUp {
+            configured: self.options.settings.engine.clone(),
+            ..LookUp::from_env(|name| std::env::var(name).ok())
+        };
+        let engine = Engine::connect(&address, &look_up)
+            .await
+            .map_err(at(Stage::Plan))?;
+        engine.sweep().await.map_err(at(Stage::Plan))?;
+        let sign = lock_file(&project.products);
+        // Locked by no one else: no other process of this project lives, and what there is of it was left behind.
+        if sign.as_ref().is_some_and(|file| file.try_lock().is_ok()) {
+            let kept = crate::environment::kept(&project.environments());
+            engine
+                .sweep_project(&project.mark(), |id| kept.contains(id))
+                .await
+                .map_err(at(Stage::Plan))?;
+        }
+        let shared = sign.filter(|file| {
+            // The lock is let go and taken again: the two are not one step, but nothing was begun yet.
+            let _ = file.unlock();
+            file.lock_shared().is_ok()
+        });
+        Ok(AtWork {
+            engine,
+            _sign: shared,
+        })
+    }
+}
+
+/// `None` where the folder cannot be written; then nothing can be known of other processes.
+#[cfg(feature = "engine")]
+fn lock_file(products: &Path) -> Option<File> {
+    fs::create_dir_all(products).ok()?;
+    let path = products.join("engine.lock");
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .ok()
+}

@@ -1,0 +1,69 @@
+//! Base images without an engine: from a layout, into a registry.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::test_flow::{TestFlow, outcome};
+use crate::{output, setting};
+
+/// Copies an image of the registry into a layout, under docker's name for the base.
+fn mirror(folder: &Path, source: &str) {
+    output(
+        Command::new("skopeo")
+            .args(["--insecure-policy", "copy", "-q", "--src-tls-verify=false"])
+            .arg(format!("docker://{source}"))
+            .arg(format!("oci:{}:debian:bookworm-slim", folder.display())),
+    );
+}
+
+#[test]
+fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
+    let registry = setting("FLOWIMAGE_TEST_REGISTRY");
+    let flow = TestFlow::new("based", "unix:///nonexistent.sock");
+    mirror(
+        &flow.root().join("bases"),
+        &setting("FLOWIMAGE_TEST_REGISTRY_BASE"),
+    );
+    std::fs::write(
+        flow.root().join("flowimage.toml"),
+        "[registry]\nbases = \"bases\"\n",
+    )
+    .unwrap();
+    let target = format!("{registry}/bases");
+    let register = |more: &[&str]| {
+        let arguments = [&["register", "--registry", &target][..], more].concat();
+        outcome(&flow.command(&arguments).output().unwrap())
+    };
+    let line = register(&[]);
+    assert_eq!(line["status"], "registered", "{line:#}");
+    let image = line["image"].as_str().unwrap();
+    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
+    docker(&["pull", "-q", image]);
+    let said = docker(&["run", "--rm", "--network=none", image]);
+    assert!(said.starts_with("\"12."), "{said}");
+    docker(&["rmi", image]);
+    let catalog = || std::fs::read_to_string(flow.root().join("flowimage.lock")).unwrap();
+    let pinned = catalog();
+    assert!(pinned.contains("[base.\"debian:bookworm-slim\"]"), "{pinned}");
+
+    // The name moves: the pin does not, until it is told to.
+    let changed = format!("{registry}/changed-base:latest");
+    let built = Command::new("docker")
+        .args(["build", "-q", "-t", &changed, "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    let mut built = built.unwrap();
+    let text = b"FROM debian:bookworm-slim\nENV CHANGED=1\n";
+    std::io::Write::write_all(&mut built.stdin.take().unwrap(), text).unwrap();
+    assert!(built.wait().unwrap().success());
+    docker(&["push", "-q", &changed]);
+    docker(&["rmi", &changed]);
+    mirror(&flow.root().join("bases"), &changed);
+    assert_eq!(register(&[])["status"], "unchanged");
+    assert_eq!(catalog(), pinned);
+    let line = register(&["--update-base"]);
+    assert_eq!(line["status"], "registered", "{line:#}");
+    assert_ne!(catalog(), pinned);
+}

@@ -1,0 +1,7 @@
+//! Serves the flows of the library.
+
+use test_expansion as _;
+
+fn main() -> std::process::ExitCode {
+    flow::main()
+}

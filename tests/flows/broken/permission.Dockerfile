@@ -1,0 +1,4 @@
+FROM debian:bookworm-slim
+RUN useradd app
+USER app
+RUN apt-get update

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(health_checks = ["a \\"])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(commands = ["-x"])]
+fn flow() {}
+
+fn main() {}

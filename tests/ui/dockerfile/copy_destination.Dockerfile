@@ -1,0 +1,3 @@
+FROM debian:12
+COPY Cargo.toml
+COPY Cargo.toml README.md /x

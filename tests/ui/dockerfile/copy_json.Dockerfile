@@ -1,0 +1,3 @@
+FROM debian:12
+COPY ['a', '/b']
+ADD ["a", 1]

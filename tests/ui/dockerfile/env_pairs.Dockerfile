@@ -1,0 +1,6 @@
+FROM debian:12
+ENV A
+ENV A=b c
+LABEL =x
+ENV B="c
+ARG =d

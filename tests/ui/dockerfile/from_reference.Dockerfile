@@ -1,0 +1,1 @@
+FROM gcr.io/Dev/etl:1

@@ -1,0 +1,2 @@
+FROM golang:1 AS builder
+FROM bulider

@@ -1,0 +1,4 @@
+FROM debian:12
+HEALTHCHECK curl -f http://localhost/
+HEALTHCHECK CMD
+HEALTHCHECK NONE really

@@ -1,0 +1,4 @@
+FROM debian:12
+COPY Cargo.toml <<EOF
+x
+EOF

@@ -1,0 +1,4 @@
+FROM debian:12
+RUNN make
+  COPPY a b
+BANANA

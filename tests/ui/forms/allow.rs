@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(allow = "unpinned_base")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(commands = "git")]
+fn flow() {}
+
+fn main() {}

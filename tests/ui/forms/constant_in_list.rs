@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(tags = [NIGHTLY])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(user = env!("USER"))]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(schedule = true)]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(name = ?)]
+fn flow() {}
+
+fn main() {}

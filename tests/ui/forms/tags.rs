@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(tags = "nightly")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+const fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[derive(FlowImage)]
+enum Flow {}
+
+fn main() {}

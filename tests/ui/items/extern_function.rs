@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+extern "C" fn flow() {}
+
+fn main() {}

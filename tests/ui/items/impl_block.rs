@@ -1,0 +1,8 @@
+use flowimage::prelude::*;
+
+struct Flows;
+
+#[flow_image()]
+impl Flows {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+fn flow<'a>() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+static FLOW: u8 = 1;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image()]
+unsafe fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(build_arg = {})]
+fn flow() {}
+
+fn main() {}

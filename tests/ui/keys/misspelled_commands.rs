@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(command = [])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(dockerfle = "D")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(dockerignor = "x")]
+fn flow() {}
+
+fn main() {}

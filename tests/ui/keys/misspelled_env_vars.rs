@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(env_var = {})]
+fn flow() {}
+
+fn main() {}

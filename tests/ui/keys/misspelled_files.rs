@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(file = {})]
+fn flow() {}
+
+fn main() {}

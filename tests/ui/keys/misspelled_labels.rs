@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(lables = {})]
+fn flow() {}
+
+fn main() {}

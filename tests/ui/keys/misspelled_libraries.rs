@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(librarys = "image")]
+fn flow() {}
+
+fn main() {}

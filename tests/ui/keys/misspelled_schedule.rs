@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(schedul = "@daily")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(secret = [])]
+fn flow() {}
+
+fn main() {}

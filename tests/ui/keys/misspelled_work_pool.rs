@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(work_pol = "x")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(apt = ["curl"])]
+fn flow() {}
+
+fn main() {}

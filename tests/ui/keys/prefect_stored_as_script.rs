@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(stored_as_script = true)]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(prefect_version = "1.0")]
+fn flow() {}
+
+fn main() {}

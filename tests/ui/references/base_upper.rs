@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(base_image = "Debian:12")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(registry_url = "docker.io")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(ignore_healthchecks = true, commands = ["git"])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(dockerignore = ".gitignore")]
+fn flow() {}
+
+fn main() {}

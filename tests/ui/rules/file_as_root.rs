@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(files = { "Cargo.toml" => "/" })]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(flow_directory = "/")]
+fn flow() {}
+
+fn main() {}

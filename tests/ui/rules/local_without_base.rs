@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(local_image = true)]
+fn flow() {}
+
+fn main() {}

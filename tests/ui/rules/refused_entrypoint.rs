@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(extra_dockerfile_commands = ["ENTRYPOINT x"])]
+fn flow() {}
+
+fn main() {}

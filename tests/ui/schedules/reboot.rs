@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(schedule = "@reboot")]
+fn flow() {}
+
+fn main() {}

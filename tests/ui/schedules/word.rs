@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(schedule = "@dayly")]
+fn flow() {}
+
+fn main() {}

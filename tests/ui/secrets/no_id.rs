@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(secrets = ["env=TOKEN"])]
+fn flow() {}
+
+fn main() {}

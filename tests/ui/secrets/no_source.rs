@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(secrets = ["id=my-token"])]
+fn flow() {}
+
+fn main() {}

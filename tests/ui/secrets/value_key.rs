@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(labels = { k = "-----BEGIN RSA PRIVATE KEY-----" })]
+fn flow() {}
+
+fn main() {}

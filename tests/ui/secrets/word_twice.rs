@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(secrets = ["id=a,id=b"])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(image = "scratch", system_dependencies = ["curl"])]
+fn flow() {}
+
+fn main() {}

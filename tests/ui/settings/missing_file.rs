@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(image = "missing_file")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(image = "scrach")]
+fn flow() {}
+
+fn main() {}

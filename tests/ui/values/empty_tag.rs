@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(tags = [" "])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(image = "a b")]
+fn flow() {}
+
+fn main() {}

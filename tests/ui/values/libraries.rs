@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(libraries = "static")]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(allow = ["zzz"])]
+fn flow() {}
+
+fn main() {}

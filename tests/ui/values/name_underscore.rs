@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(name = "nightly_orders")]
+fn flow() {}
+
+fn main() {}
