@@ -87,13 +87,20 @@ pub fn package_of(library: &str) -> Option<String> {
 
 /// The package that has a library by one `*.shlibs` file.
 ///
+/// A package with a compiler's libraries for another word size (`lib32gcc-s1`) names the same libraries, and none that a
+/// program of this machine can load: it is passed over.
+///
 /// Source: deb-shlibs(5): lines of `[type:] library version dependencies`.
 pub fn package_in(shlibs: &str, library: &str) -> Option<String> {
     let (name, version) = name_and_version(library)?;
     shlibs.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         let fits = words.next() == Some(name) && words.next() == Some(version);
-        fits.then(|| words.next()).flatten().map(str::to_owned)
+        let package = fits.then(|| words.next()).flatten()?;
+        let other_size = ["lib32", "lib64", "libn32", "libx32"]
+            .iter()
+            .any(|size| package.starts_with(size));
+        (!other_size).then(|| package.to_owned())
     })
 }
 
@@ -148,6 +155,7 @@ mod tests {
         let shlibs = "libz 1 zlib1g\nlibodd 7 odd-name (>= 1.2)\nudeb: libz 1 zlib1g-udeb\n";
         assert_eq!(package_in(shlibs, "libodd.so.7").as_deref(), Some("odd-name"));
         assert_eq!(package_in(shlibs, "libodd.so.8"), None);
+        assert_eq!(package_in("libgcc_s 1 lib32gcc-s1\n", "libgcc_s.so.1"), None);
     }
 
     #[test]
