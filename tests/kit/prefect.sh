@@ -62,7 +62,8 @@ prefect_answers() {
     running prefect-server && [[ $(http_status "$(cat "$STATE/prefect.port")" /api/health) == 200 ]]
 }
 
-# prefect_worker NAME POOL KIND DOCKER_HOST: starts a worker; the pool is made if there is none.
+# prefect_worker NAME POOL KIND DOCKER_HOST: starts a worker; the pool is made if there is none. Returns when the pool is
+# there and the worker looks for runs: what registers before that is told that there is no such pool.
 prefect_worker() {
     local name=prefect-worker-$1 pool=$2 kind=$3 docker_host=$4 bin
     running prefect-server || fail "no Prefect server runs"
@@ -72,6 +73,16 @@ prefect_worker() {
     spawn "$name" env "${PREFECT_ENV[@]}" PREFECT_WORKER_QUERY_SECONDS=1 DOCKER_HOST="$docker_host" \
         PREFECT_API_URL="http://127.0.0.1:$(cat "$STATE/prefect.port")/api" \
         "$bin/prefect" worker start --name "$1" --pool "$pool" --type "$kind" --install-policy never
+    if ! await 120 prefect_worker_works "$name" "$pool"; then
+        tail -n 20 "$STATE/$name.log" >&2
+        fail "the worker $1 does not start (log: $STATE/$name.log)"
+    fi
+}
+
+prefect_worker_works() {
+    running "$1" || return 1
+    grep -q ' started!' "$STATE/$1.log" &&
+        [[ $(http_status "$(cat "$STATE/prefect.port")" "/api/work_pools/$2") == 200 ]]
 }
 
 prefect_down() {
