@@ -2,6 +2,9 @@
 //! a user without rights, a time limit, bounded output.
 
 use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -105,17 +108,26 @@ impl Sandbox {
 
     /// Runs a command to its end or its limit.
     ///
+    /// The tool and what starts it are programs of this machine, outside the sandbox: nothing of the image's
+    /// environment may reach them, or a library that an image names in `LD_PRELOAD` would be loaded out here.
+    ///
     /// # Errors
-    /// The tool cannot be started.
-    pub async fn run(self, probe: &Probe<'_>) -> std::io::Result<Outcome> {
+    /// The tool cannot be started, or cannot keep the environment to itself.
+    pub async fn run(self, probe: &Probe<'_>) -> io::Result<Outcome> {
+        let arguments = self.tool.arguments(probe)?;
         let mut command = Command::new(LIMITER);
         command
             .args(LIMITS)
             .arg("--")
             .arg(self.tool.program())
-            .args(self.tool.arguments(probe))
+            .args(arguments)
             .env_clear()
-            .envs(probe.environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                self.tool
+                    .environment(probe)
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -165,7 +177,15 @@ impl Tool {
         }
     }
 
-    fn arguments(self, probe: &Probe<'_>) -> Vec<OsString> {
+    /// What is passed on by way of the tool's own environment.
+    fn environment<'a>(self, probe: &'a Probe<'_>) -> &'a [(String, String)] {
+        match self {
+            Tool::Bubblewrap => &[],
+            Tool::Unshare => &probe.environment,
+        }
+    }
+
+    fn arguments(self, probe: &Probe<'_>) -> io::Result<Vec<OsString>> {
         let user = probe.user.to_string();
         let here = match probe.working_directory.as_str() {
             "" => "/",
@@ -194,15 +214,23 @@ impl Tool {
                     (&["--proc"], "/proc"),
                     (&["--dev"], "/dev"),
                 ] {
-                    if probe.root.join(&folder[1..]).is_dir() {
+                    if is_folder(probe.root, folder) {
                         all.extend(options.iter().map(OsString::from));
                         all.push(folder.into());
                     }
+                }
+                for (name, value) in probe.environment.iter().filter(|(name, _)| !name.is_empty()) {
+                    all.extend(["--setenv", name, value].map(OsString::from));
                 }
                 all.extend(["--chdir", here, "--"].map(OsString::from));
                 all
             }
             Tool::Unshare => {
+                if let Some((name, _)) = probe.environment.iter().find(|(name, _)| acts_on_programs(name)) {
+                    return Err(io::Error::other(format!(
+                        "the image sets {name}, which unshare would obey itself"
+                    )));
+                }
                 let mut all: Vec<OsString> = [
                     "--user",
                     "--mount",
@@ -219,6 +247,9 @@ impl Tool {
                 if !probe.network {
                     all.push("--net".into());
                 }
+                if is_folder(probe.root, "/proc") {
+                    all.push("--mount-proc".into());
+                }
                 let mut option = OsString::from("--root=");
                 option.push(root);
                 all.extend([option, format!("--wd={here}").into(), "--".into()]);
@@ -226,8 +257,43 @@ impl Tool {
             }
         };
         arguments.extend(probe.command.iter().map(OsString::from));
-        arguments
+        Ok(arguments)
     }
+}
+
+/// Whether a path of the root is a folder, and no link to one.
+fn is_folder(root: &Path, path: &str) -> bool {
+    fs::symlink_metadata(root.join(path.trim_start_matches('/'))).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether the loader or the C library of any program obeys a variable: what they drop where they are careful.
+///
+/// Source: glibc's `unsecure_envvars`.
+fn acts_on_programs(name: &str) -> bool {
+    name.starts_with("LD_")
+        || name.starts_with("MALLOC_")
+        || ["GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "NLSPATH"].contains(&name)
+}
+
+/// Makes what a container's runtime makes in every root: the places where the kernel's file systems are mounted.
+/// `/dev/null` is a plain file for the tool that cannot make devices.
+///
+/// # Errors
+/// Those of the file system.
+pub fn prepare(root: &Path) -> io::Result<()> {
+    for folder in ["proc", "sys", "dev"] {
+        let place = root.join(folder);
+        if fs::symlink_metadata(&place).is_err() {
+            fs::create_dir(&place)?;
+            fs::set_permissions(&place, Permissions::from_mode(0o755))?;
+        }
+    }
+    let null = root.join("dev/null");
+    if is_folder(root, "/dev") && fs::symlink_metadata(&null).is_err() {
+        fs::write(&null, "")?;
+        fs::set_permissions(&null, Permissions::from_mode(0o666))?;
+    }
+    Ok(())
 }
 
 /// Takes a stream in to its end; `false` where there was no end to it.
@@ -241,4 +307,70 @@ async fn bounded(stream: Option<impl AsyncRead + Unpin>, captured: &mut Captured
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a script of the shell in this machine's own root.
+    async fn run(tool: Tool, script: &str, environment: &[(&str, &str)]) -> io::Result<Outcome> {
+        let probe = Probe {
+            root: Path::new("/"),
+            command: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            user: 65532,
+            working_directory: String::new(),
+            network: false,
+            limit: Duration::from_secs(10),
+            output: 4 << 10,
+        };
+        Sandbox { tool }.run(&probe).await
+    }
+
+    #[tokio::test]
+    async fn the_environment_reaches_the_command_and_nothing_else() {
+        let environment = [
+            ("LD_PRELOAD", "/nonexistent.so"),
+            ("WORDS", "a $b=c"),
+            ("", "no name"),
+        ];
+        let ran = run(Tool::Bubblewrap, "echo \"$LD_PRELOAD $WORDS\"", &environment)
+            .await
+            .unwrap();
+        assert_eq!(ran.stdout.text(), "/nonexistent.so a $b=c\n", "{ran:?}");
+        // The loader says so in each program that it starts.
+        assert_eq!(ran.stderr.text().matches("/nonexistent.so").count(), 1, "{ran:?}");
+        let refused = run(Tool::Unshare, "true", &environment).await.unwrap_err();
+        assert!(refused.to_string().contains("LD_PRELOAD"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn both_tools_show_the_sandbox_and_not_the_machine() {
+        for tool in [Tool::Bubblewrap, Tool::Unshare] {
+            let script =
+                "test -e /proc/self/exe && ls /proc | grep -c '^[0-9]*$'; echo gone > /dev/null; echo $HOME";
+            let ran = run(tool, script, &[("HOME", "/home/flow"), ("PATH", "/usr/bin:/bin")])
+                .await
+                .unwrap();
+            let text = ran.stdout.text();
+            let mut lines = text.lines();
+            let processes: usize = lines.next().unwrap_or_default().parse().unwrap_or(usize::MAX);
+            assert!(processes < 10, "{tool:?}: {ran:?}");
+            assert_eq!(lines.next(), Some("/home/flow"), "{tool:?}: {ran:?}");
+        }
+    }
+
+    #[test]
+    fn mount_points_are_made_and_nothing_is_replaced() {
+        let root = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc", root.path().join("dev")).unwrap();
+        prepare(root.path()).unwrap();
+        assert!(is_folder(root.path(), "/proc") && is_folder(root.path(), "/sys"));
+        assert!(!is_folder(root.path(), "/dev"));
+        assert_eq!(fs::read_link(root.path().join("dev")).unwrap(), Path::new("/etc"));
+    }
 }

@@ -10,7 +10,7 @@ use super::{LOADS, Status};
 use crate::failure::Failure;
 use crate::oci::Image;
 use crate::project::Project;
-use crate::sandbox::{Outcome, Probe, Sandbox};
+use crate::sandbox::{self, Outcome, Probe, Sandbox};
 use crate::scratch::DEFAULT_UID;
 use crate::session::Session;
 use crate::unique::unique;
@@ -250,6 +250,7 @@ async fn unpacked(image: &Image, project: &Project) -> Result<tempfile::TempDir,
         // The unpacked image belongs to whoever runs in it, and its folder must let that user in.
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         crate::unpack::unpack(&image, folder.path())?;
+        sandbox::prepare(folder.path())?;
         Ok(folder)
     });
     let unpacked: std::io::Result<_> = unpacked.await.map_err(std::io::Error::other).flatten();
