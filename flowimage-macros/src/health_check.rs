@@ -46,6 +46,7 @@ fn check(arguments: TokenStream, item: &TokenStream) -> Result<TokenStream, Vec<
                 #private::HealthCheck {
                     flow: <#flow as #private::FlowImageTrait>::NAME,
                     name: #text,
+                    module: ::core::module_path!(),
                     run: || ::std::boxed::Box::pin(async { #private::verdict(#call) }),
                 }
             }

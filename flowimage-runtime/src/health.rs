@@ -51,20 +51,53 @@ pub struct HealthCheck {
     pub flow: &'static str,
     /// The function's.
     pub name: &'static str,
+    /// The module it is in: two modules may have a function of one name.
+    pub module: &'static str,
     /// Starts it.
     pub run: fn() -> Checking,
 }
 
 inventory::collect!(HealthCheck);
 
+/// A health check of this program, and what it is called by the program in the image.
+pub(crate) struct Known {
+    /// The function's path, which no other health check of the flow has.
+    pub(crate) id: String,
+    /// What it is called for people: the function's name, or its path where several have that name.
+    pub(crate) shown: String,
+    /// Starts it.
+    pub(crate) run: fn() -> Checking,
+}
+
 /// The health checks of a flow that are linked into this program, by name.
-pub(crate) fn of_flow(flow: &str) -> Vec<&'static HealthCheck> {
-    let mut checks: Vec<_> = inventory::iter::<HealthCheck>
-        .into_iter()
-        .filter(|check| check.flow == flow)
-        .collect();
-    checks.sort_by_key(|check| check.name);
-    checks
+pub(crate) fn of_flow(flow: &str) -> Vec<Known> {
+    let checks = inventory::iter::<HealthCheck>.into_iter();
+    known(checks.filter(|check| check.flow == flow).collect())
+}
+
+fn known(mut checks: Vec<&HealthCheck>) -> Vec<Known> {
+    checks.sort_by_key(|check| (check.name, check.module));
+    let path = |check: &HealthCheck| (check.name, check.module);
+    let known = checks.iter().enumerate().map(|(index, check)| {
+        // Functions inside functions can have one path.
+        let before = checks[..index]
+            .iter()
+            .filter(|other| path(other) == path(check))
+            .count();
+        let number = if before > 0 {
+            format!("#{}", before + 1)
+        } else {
+            String::new()
+        };
+        let id = format!("{}::{}{number}", check.module, check.name);
+        let alone = checks.iter().filter(|other| other.name == check.name).count() == 1;
+        Known {
+            shown: if alone { check.name.to_owned() } else { id.clone() },
+            id,
+            run: check.run,
+        }
+    });
+    known.collect()
 }
 
 /// What the macro makes of a function's result.
@@ -81,6 +114,29 @@ pub fn verdict<T, E: Into<Box<dyn Error + Send + Sync>>>(outcome: Result<T, E>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_of_one_name_are_told_apart() {
+        let check = |name, module| HealthCheck {
+            flow: "flow",
+            name,
+            module,
+            run: || Box::pin(async { Ok(()) }),
+        };
+        let checks = [
+            check("ready", "app::b"),
+            check("ready", "app::a"),
+            check("disk", "app"),
+            check("ready", "app::a"),
+        ];
+        let known = known(checks.iter().collect());
+        let shown: Vec<_> = known.iter().map(|it| it.shown.as_str()).collect();
+        assert_eq!(
+            shown,
+            ["disk", "app::a::ready", "app::a::ready#2", "app::b::ready"]
+        );
+        assert_eq!(known[0].id, "app::disk");
+    }
 
     #[test]
     fn any_error_will_do_and_ours_carries_advice() {

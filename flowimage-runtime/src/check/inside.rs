@@ -48,7 +48,7 @@ fn loaded(plan: &Plan, flows: &[FlowUnit]) -> Loaded {
         flows: flows.iter().map(|unit| unit.entry.name.to_owned()).collect(),
         health_checks: crate::health::of_flow(&plan.flow)
             .iter()
-            .map(|check| check.name.to_owned())
+            .map(|check| check.id.clone())
             .collect(),
         variables: plan
             .variables

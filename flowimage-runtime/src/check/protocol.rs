@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The hidden command of a flow binary that carries out a [`Plan`].
 pub(crate) const COMMAND: &str = "__probe";
 
-/// The hidden command that runs one Rust health check: flow, name, mark.
+/// The hidden command that runs one Rust health check: flow, and the function's path.
 pub(crate) const CHECK_COMMAND: &str = "__health-check";
 
 /// What is to be seen inside.
@@ -61,7 +61,7 @@ pub(crate) struct Loaded {
     pub(crate) declaration: Option<String>,
     /// The flows it has.
     pub(crate) flows: Vec<String>,
-    /// Names of the flow's Rust health checks.
+    /// Paths of the flow's Rust health checks.
     pub(crate) health_checks: Vec<String>,
     /// The variables asked for, as the process sees them.
     pub(crate) variables: BTreeMap<String, String>,

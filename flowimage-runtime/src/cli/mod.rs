@@ -425,7 +425,7 @@ fn describe(unit: &FlowUnit) -> Value {
 /// Runs one health check here. Its verdict is the last line on `out`.
 fn health_check(flow: &str, name: &str, out: &mut dyn Write) -> Result<u8, Usage> {
     let checks = crate::health::of_flow(flow);
-    let check = checks.iter().find(|check| check.name == name);
+    let check = checks.iter().find(|check| check.id == name);
     let check = check.ok_or_else(|| Usage(format!("`{flow}` has no health check `{name}`")))?;
     let (verdict, status) = match runtime()?.block_on((check.run)()) {
         Ok(()) => (json!({}), DONE),

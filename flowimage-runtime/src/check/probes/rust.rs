@@ -7,7 +7,7 @@ use super::super::protocol::{CHECK_COMMAND, Task};
 use super::super::ran::{Ran, last_words};
 use super::super::seen::Seen;
 use super::super::{Check, Status};
-use crate::health::of_flow;
+use crate::health::{Known, of_flow};
 
 pub(crate) struct Rust;
 
@@ -28,8 +28,8 @@ impl Probe for Rust {
         of_flow(flow)
             .iter()
             .map(|check| Task {
-                id: id(check.name),
-                argv: ["", CHECK_COMMAND, flow, check.name].map(str::to_owned).into(),
+                id: id(check),
+                argv: ["", CHECK_COMMAND, flow, &check.id].map(str::to_owned).into(),
                 seconds: SECONDS,
             })
             .collect()
@@ -37,22 +37,22 @@ impl Probe for Rust {
 
     fn judge(&self, seen: &Seen<'_>, ran: &Ran) -> Vec<Check> {
         let checks = of_flow(seen.unit.entry.name);
-        checks.iter().map(|check| judge(check.name, ran)).collect()
+        checks.iter().map(|check| judge(check, ran)).collect()
     }
 }
 
-fn id(function: &str) -> String {
-    format!("{NAME} {function}")
+fn id(check: &Known) -> String {
+    format!("{NAME} {}", check.id)
 }
 
-fn judge(function: &str, ran: &Ran) -> Check {
-    let name = format!("{NAME}: {function}");
-    let (status, end) = match ran.exited(&name, &id(function), SECONDS) {
+fn judge(check: &Known, ran: &Ran) -> Check {
+    let name = format!("{NAME}: {}", check.shown);
+    let (status, end) = match ran.exited(&name, &id(check), SECONDS) {
         Ok(exited) => exited,
         Err(check) => return check,
     };
     if let Some(loaded) = ran.loaded()
-        && !loaded.health_checks.iter().any(|known| known == function)
+        && !loaded.health_checks.iter().any(|known| *known == check.id)
     {
         return Check::new(
             &name,
