@@ -145,7 +145,15 @@ impl Ran {
                     "it took the whole container down: run it alone to see why",
                 );
             }
-            return Err(Check::new(name, Status::Skip, "the container ended before it"));
+            // What took the container down is refused already. Where nothing is, an answer is missing, and what was
+            // not seen does not pass.
+            return match run.cut.is_some() || run.loaded.is_none() {
+                true => Err(Check::new(name, Status::Skip, "the container ended before it")),
+                false => failed(
+                    format!("there is no answer: {}", run.end.reason()),
+                    "run the command again; if that does not help, run it in the image to see what ends the container",
+                ),
+            };
         };
         match &end.how {
             How::Exited(code @ 129..=192) => failed(
@@ -190,4 +198,48 @@ pub(crate) fn last_words(end: &TaskEnd) -> String {
         let line: String = line.trim().chars().take(300).collect();
         format!(": {line}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[Line]) -> Ran {
+        let output: String = lines.iter().map(|line| line.write("m")).collect();
+        let end = RunEnd::Exited(0);
+        Ran::Once(Run::new(
+            output.as_bytes(),
+            String::new(),
+            "m",
+            end,
+            "here".to_owned(),
+        ))
+    }
+
+    fn status(ran: &Ran, id: &str) -> Option<Status> {
+        ran.exited("check", id, 1).err().map(|check| check.status)
+    }
+
+    #[test]
+    fn a_missing_answer_is_a_failure() {
+        let loaded = Line::Loaded(Loaded {
+            declaration: Some("sha256:".to_owned()),
+            ..Loaded::default()
+        });
+        let ended = Line::Ended(TaskEnd {
+            id: "a".to_owned(),
+            how: How::Exited(0),
+            stdout: String::new(),
+            stderr: String::new(),
+        });
+        let whole = [loaded.clone(), Line::Begun("a".to_owned()), ended, Line::Done];
+        assert_eq!(status(&of(&whole), "a"), None);
+        assert_eq!(status(&of(&whole), "b"), Some(Status::Fail));
+        assert_eq!(status(&of(&whole[..3]), "b"), Some(Status::Fail));
+        // The culprit fails, and what came after it was not tried.
+        let cut = of(&whole[..2]);
+        assert_eq!(status(&cut, "a"), Some(Status::Fail));
+        assert_eq!(status(&cut, "b"), Some(Status::Skip));
+        assert_eq!(status(&of(&[]), "a"), Some(Status::Skip));
+    }
 }
