@@ -1,9 +1,12 @@
-import importlib, importlib.metadata as metadata, json, re, sys
+import importlib, importlib.metadata as metadata, json, os, re, sys
+
+# What a module prints, from Python or from C, is no line of ours.
+out = os.dup(1)
+os.dup2(2, 1)
 
 
 def tell(**line):
-    sys.__stdout__.write(json.dumps(line) + "\n")
-    sys.__stdout__.flush()
+    os.write(out, (json.dumps(line) + "\n").encode())
 
 
 def parsed(text):
@@ -37,26 +40,40 @@ def modules(distribution):
     return sorted(name for name in public or names if re.fullmatch(r"\w+", name))
 
 
-for text in json.loads(sys.argv[1]):
-    name = re.match(r"[A-Za-z0-9._-]*[A-Za-z0-9]", text).group(0)
+def seen(name, text):
     requirement = parsed(text)
     if requirement is not None and requirement.marker is not None and not requirement.marker.evaluate():
-        continue
-    tell(name=name)
+        return dict(kind="excluded")
     try:
         distribution = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        tell(name=name, kind="absent", error="not installed")
-        continue
+        # Without `packaging` nobody here can tell whether the marker excludes it.
+        if requirement is None and ";" in text:
+            return dict(kind="uncompared")
+        return dict(kind="absent", error="not installed")
     version = distribution.version
     if requirement is not None and requirement.specifier and not requirement.specifier.contains(version, prereleases=True):
-        tell(name=name, kind="version", version=version, error="wanted " + str(requirement.specifier))
-        continue
+        return dict(kind="version", version=version, error="wanted " + str(requirement.specifier))
     try:
-        # What a module prints is no line of ours.
-        sys.stdout = sys.stderr
         for module in modules(distribution):
             importlib.import_module(module)
-        tell(name=name, kind="imported", version=version)
     except BaseException as error:
-        tell(name=name, kind="import", version=version, error="%s: %s" % (type(error).__name__, str(error)[:500]))
+        return dict(kind="import", version=version, error="%s: %s" % (type(error).__name__, str(error)[:500]))
+    compared = requirement is not None or name == text
+    return dict(kind="imported" if compared else "uncompared", version=version)
+
+
+answered, bad = 0, None
+for text in json.loads(sys.argv[1]):
+    name = re.match(r"[A-Za-z0-9._-]*[A-Za-z0-9]", text).group(0)
+    tell(name=name)
+    line = seen(name, text)
+    tell(name=name, **line)
+    answered += 1
+    if bad is None and "error" in line:
+        bad = dict(name=name, **line)
+# Of a long answer the middle may be lost: what counts is said again at its end.
+if bad is not None:
+    tell(**bad)
+tell(answered=answered)
+sys.exit(bad is not None)
