@@ -12,7 +12,7 @@ use crate::elf::{Elf, code_digest};
 use crate::oci::{Digest, Hasher, HashingReader, Layer, Source, media_type};
 
 /// Part of the names of remembered layers; another number makes all be read again.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Where dpkg keeps which package has which library.
 pub(super) const SHLIBS: &str = "var/lib/dpkg/info/";
@@ -164,18 +164,28 @@ fn read(tar: &mut impl Read) -> io::Result<LayerEntries> {
         } else {
             (path, Kind::Special)
         };
-        let opaque = matches!(
-            entries.get(&path),
-            Some(Entry {
-                kind: Kind::Opaque,
-                ..
-            })
-        );
-        if !(opaque && kind == Kind::Folder) {
-            entries.insert(path, Entry { kind, mode, uid, gid });
-        }
+        let entry = Entry { kind, mode, uid, gid };
+        let entry = match entries.remove(&path) {
+            // The folder's own entry says whose it is, its marker that it hides what is below: in either order.
+            Some(known) => opaque_folder(known, entry),
+            None => entry,
+        };
+        entries.insert(path, entry);
     }
     Ok(LayerEntries(entries))
+}
+
+/// Of two entries for one path: the later one, but of a folder and its marker both.
+fn opaque_folder(known: Entry, new: Entry) -> Entry {
+    let folder = match (&known.kind, &new.kind) {
+        (Kind::Opaque, Kind::Folder) => new,
+        (Kind::Folder, Kind::Opaque) => known,
+        _ => return new,
+    };
+    Entry {
+        kind: Kind::Opaque,
+        ..folder
+    }
 }
 
 /// A path below the root without `.`; nothing where it climbs out.
@@ -308,5 +318,35 @@ mod tests {
             .unwrap_err();
         assert!(error.to_string().contains("has the digest"), "{error}");
         assert_eq!(elsewhere.find(&crate::oci::sha256(b"other")), None);
+    }
+
+    #[test]
+    fn a_folder_that_hides_what_is_below_keeps_its_own_mode() {
+        for marker_first in [true, false] {
+            let mut tar = tar::Builder::new(Vec::new());
+            let mut add = |path: &str, kind: tar::EntryType, mode: u32| {
+                let mut header = tar::Header::new_ustar();
+                header.set_entry_type(kind);
+                header.set_mode(mode);
+                header.set_size(0);
+                header.set_uid(0);
+                header.set_gid(0);
+                tar.append_data(&mut header, path, &b""[..]).unwrap();
+            };
+            if marker_first {
+                add("data/.wh..wh..opq", tar::EntryType::Regular, 0o600);
+            }
+            add("data/", tar::EntryType::Directory, 0o1777);
+            if !marker_first {
+                add("data/.wh..wh..opq", tar::EntryType::Regular, 0o600);
+            }
+            let entries = read(&mut &tar.into_inner().unwrap()[..]).unwrap();
+            let folder = &entries.0["data"];
+            assert_eq!(
+                (&folder.kind, folder.mode),
+                (&Kind::Opaque, 0o1777),
+                "{marker_first}"
+            );
+        }
     }
 }

@@ -57,15 +57,30 @@ impl Check {
         Self {
             name: name.to_owned(),
             status,
-            detail: detail.into(),
+            detail: plain(&detail.into()),
             advice: String::new(),
         }
     }
 
     fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
+        self.advice = plain(&advice.into());
         self
     }
+}
+
+/// Text for a terminal: words of the image may hold what a terminal obeys.
+fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| {
+            let escaped = char.is_control() && char != '\n';
+            let shown = if escaped {
+                char.escape_default().to_string()
+            } else {
+                char.to_string()
+            };
+            shown.chars().collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// The name of the check without which nothing is pushed.
@@ -130,4 +145,18 @@ pub fn unhealthy(checks: &[Check]) -> Option<Failure> {
         message: format!("{}: {}", failed.name, failed.detail),
         advice: Some(failed.advice.clone()).filter(|advice| !advice.is_empty()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_image_give_the_terminal_no_orders() {
+        let check = Check::new("files", Status::Fail, "\u{1b}[2Jé\r").advice("a\nb\u{9b}");
+        assert_eq!(
+            (check.detail.as_str(), check.advice.as_str()),
+            ("\\u{1b}[2Jé\\r", "a\nb\\u{9b}")
+        );
+    }
 }

@@ -10,6 +10,8 @@ use crate::elf::{Elf, RootFiles, package_in};
 pub(crate) struct ImageRoot {
     entries: BTreeMap<String, Entry>,
     layers: Vec<LayerEntries>,
+    /// Folders that the image's environment has the loader search.
+    library_path: Vec<String>,
 }
 
 impl ImageRoot {
@@ -29,7 +31,7 @@ impl ImageRoot {
             }
             for (path, entry) in &layer.0 {
                 let kind = match &entry.kind {
-                    Kind::Whiteout => continue,
+                    Kind::Whiteout | Kind::HardLink(_) => continue,
                     Kind::Opaque => Kind::Folder,
                     // A file in place of a folder hides what was in it.
                     Kind::Folder => Kind::Folder,
@@ -46,8 +48,33 @@ impl ImageRoot {
                     },
                 );
             }
+            // A second name is the file of now, whatever a later layer puts in the place of the first.
+            for (path, entry) in &layer.0 {
+                let Kind::HardLink(target) = &entry.kind else {
+                    continue;
+                };
+                hide_below(&mut entries, path);
+                match entries.get(first_name(target, layer)).cloned() {
+                    Some(file) => entries.insert(path.clone(), file),
+                    None => entries.remove(path),
+                };
+            }
         }
-        Self { entries, layers }
+        Self {
+            entries,
+            layers,
+            library_path: Vec::new(),
+        }
+    }
+
+    /// With the folders of `LD_LIBRARY_PATH`.
+    pub(crate) fn searching(mut self, library_path: Option<&str>) -> Self {
+        let folders = library_path.unwrap_or_default().split([':', ';']);
+        self.library_path = folders
+            .filter(|folder| folder.starts_with('/'))
+            .map(str::to_owned)
+            .collect();
+        self
     }
 
     /// The entry at an absolute path, links followed inside the root, and the path it was found at.
@@ -85,10 +112,6 @@ impl ImageRoot {
         }
         let path = found.join("/");
         let entry = self.entries.get(&path)?;
-        let entry = match &entry.kind {
-            Kind::HardLink(target) => self.entries.get(target)?,
-            _ => entry,
-        };
         Some((format!("/{path}"), entry))
     }
 
@@ -167,6 +190,10 @@ impl RootFiles for ImageRoot {
         self.file(path)?.text.clone()
     }
 
+    fn library_path(&self) -> &[String] {
+        &self.library_path
+    }
+
     fn names(&self, folder: &str) -> Vec<String> {
         let Some((folder, _)) = self.find(folder) else {
             return Vec::new();
@@ -179,6 +206,17 @@ impl RootFiles for ImageRoot {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// The name that is no second name itself: links of one layer may name each other.
+fn first_name<'a>(mut target: &'a str, layer: &'a LayerEntries) -> &'a str {
+    for _ in 0..40 {
+        match layer.0.get(target).map(|entry| &entry.kind) {
+            Some(Kind::HardLink(next)) => target = next,
+            _ => break,
+        }
+    }
+    target
 }
 
 fn hide_below(entries: &mut BTreeMap<String, Entry>, folder: &str) {
@@ -257,6 +295,8 @@ mod tests {
                 ("out", Kind::Link("../../a".to_owned())),
                 ("loop", Kind::Link("loop".to_owned())),
                 ("again", Kind::HardLink("a/two".to_owned())),
+                ("and-again", Kind::HardLink("again".to_owned())),
+                ("dangling", Kind::HardLink("dangling".to_owned())),
             ]),
             layer(&[
                 ("a/one", Kind::Whiteout),
@@ -267,7 +307,9 @@ mod tests {
         ]);
         assert_eq!(root.text("/a/one"), None);
         assert_eq!(root.text("/out/../out/two").as_deref(), Some("new"));
-        assert_eq!(root.text("/again").as_deref(), Some("new"));
+        assert_eq!(root.text("/again").as_deref(), Some("2"));
+        assert_eq!(root.text("/and-again").as_deref(), Some("2"));
+        assert!(root.find("/dangling").is_none());
         assert_eq!(root.names("/b"), ["four"]);
         assert!(root.find("/loop").is_none() && root.find("/a/two/below").is_none());
         assert_eq!(root.history("/a/two").count(), 2);

@@ -82,6 +82,7 @@ impl Config {
 
 impl<'a> Seen<'a> {
     pub(crate) fn new(unit: &'a FlowUnit, expected: Expected, root: ImageRoot, config: Config) -> Self {
+        let root = root.searching(config.variable("LD_LIBRARY_PATH"));
         let os_release = root
             .text("/etc/os-release")
             .or_else(|| root.text("/usr/lib/os-release"));

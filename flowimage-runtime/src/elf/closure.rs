@@ -17,6 +17,10 @@ pub trait RootFiles {
     fn text(&self, path: &str) -> Option<String>;
     /// The names in a folder, sorted.
     fn names(&self, folder: &str) -> Vec<String>;
+    /// The folders of `LD_LIBRARY_PATH` with which programs are started in this root.
+    fn library_path(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// A root file system on this machine: `/` itself, or an unpacked image. Links never lead out of it.
@@ -120,7 +124,8 @@ pub struct Closure {
 
 /// Finds the loader and the libraries of a program below a root. `program` is its path in the root.
 ///
-/// Source of the order: `ld.so(8)`: `DT_RPATH`/`DT_RUNPATH`, the folders of `ld.so.conf`, the default ones.
+/// Source of the order: `ld.so(8)`: `DT_RPATH`, also of those that a library was loaded for; `LD_LIBRARY_PATH`;
+/// `DT_RUNPATH`, which puts `DT_RPATH` out of force; the folders of `ld.so.conf`, the default ones.
 ///
 /// A library has no loader of its own, and is loaded by a program that is at work: its loader counts as there.
 pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
@@ -148,23 +153,31 @@ pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
     let configured = configured_folders(root);
     let defaults = default_folders(&elf.architecture);
     let mut wanted_versions: Vec<(String, String, Vec<String>)> = Vec::new();
-    let mut queue = VecDeque::from([(name, program.to_owned(), elf.clone())]);
-    while let Some((name, path, elf)) = queue.pop_front() {
+    let mut queue = VecDeque::from([(name, program.to_owned(), elf.clone(), Vec::new())]);
+    while let Some((name, path, elf, inherited)) = queue.pop_front() {
         let origin = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         for (library, versions) in &elf.versions {
             wanted_versions.push((library.clone(), name.clone(), versions.clone()));
         }
+        let own: Vec<String> = elf
+            .search
+            .iter()
+            .map(|folder| folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+            .collect();
+        let (before, after) = match elf.inherited || own.is_empty() {
+            true => ([own, inherited].concat(), Vec::new()),
+            false => (Vec::new(), own),
+        };
         for needed in &elf.needed {
             if !asked.insert(needed.clone()) {
                 continue;
             }
-            let own = elf
-                .search
+            let found = before
                 .iter()
-                .map(|folder| folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin));
-            let found = own
-                .chain(configured.iter().cloned())
-                .chain(defaults.iter().cloned())
+                .chain(root.library_path())
+                .chain(&after)
+                .chain(&configured)
+                .chain(&defaults)
                 .map(|folder| format!("{folder}/{needed}"))
                 .find_map(|path| {
                     let read = root.elf(&path)?;
@@ -174,7 +187,7 @@ pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
                 Some((path, read)) => {
                     provided.insert(needed.clone(), read.provides.clone());
                     closure.libraries.insert(needed.clone(), path.clone());
-                    queue.push_back((needed.clone(), path, read));
+                    queue.push_back((needed.clone(), path, read, before.clone()));
                 }
                 None if closure.libraries.contains_key(needed) => {}
                 None => closure.missing.push(Missing {
@@ -209,8 +222,10 @@ pub fn find_library(name: &str, architecture: &str, root: &dyn RootFiles) -> Opt
     if name.starts_with('/') {
         return root.elf(name).map(|_| name.to_owned());
     }
-    configured_folders(root)
-        .into_iter()
+    root.library_path()
+        .iter()
+        .cloned()
+        .chain(configured_folders(root))
         .chain(default_folders(architecture))
         .map(|folder| format!("{folder}/{name}"))
         .find(|path| root.elf(path).is_some_and(|elf| elf.architecture == architecture))

@@ -37,6 +37,9 @@ pub struct Elf {
     /// Folders to search, `DT_RUNPATH` or else `DT_RPATH`, `$ORIGIN` not yet replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
+    /// Whether they are of `DT_RPATH`, which also serves what the file's libraries need.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
     /// Symbol versions needed, by library: `libc.so.6` → `GLIBC_2.34`, ….
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub versions: BTreeMap<String, Vec<String>>,
@@ -203,6 +206,7 @@ fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
         executable: interpreter.is_some() || header.e_type(endian) == elf::ET_EXEC || pie,
         interpreter,
         needed,
+        inherited: runpath.is_empty() && !rpath.is_empty(),
         search: if runpath.is_empty() { rpath } else { runpath },
         versions,
         provides,

@@ -100,7 +100,9 @@ pub fn package_in(shlibs: &str, library: &str) -> Option<String> {
         let other_size = ["lib32", "lib64", "libn32", "libx32"]
             .iter()
             .any(|size| package.starts_with(size));
-        (!other_size).then(|| package.to_owned())
+        // The file may be an image's: the name is shown as a line to add.
+        let name = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || "+-.".contains(char);
+        (!other_size && package.chars().all(name)).then(|| package.to_owned())
     })
 }
 
@@ -155,6 +157,7 @@ mod tests {
         let shlibs = "libz 1 zlib1g\nlibodd 7 odd-name (>= 1.2)\nudeb: libz 1 zlib1g-udeb\n";
         assert_eq!(package_in(shlibs, "libodd.so.7").as_deref(), Some("odd-name"));
         assert_eq!(package_in(shlibs, "libodd.so.8"), None);
+        assert_eq!(package_in("libodd 7 $(reboot)\n", "libodd.so.7"), None);
         assert_eq!(package_in("libgcc_s 1 lib32gcc-s1\n", "libgcc_s.so.1"), None);
     }
 

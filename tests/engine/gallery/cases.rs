@@ -14,7 +14,7 @@ pub(super) struct Case {
 }
 
 #[rustfmt::skip]
-pub(super) static CASES: [Case; 65] = [
+pub(super) static CASES: [Case; 68] = [
     Case {
         name: "file-missing", flow: "airport-report", check: "files",
         broken: "RUN rm /etc/flow/airports.toml",
@@ -48,6 +48,13 @@ pub(super) static CASES: [Case; 65] = [
         broken: "RUN chown 1:1 /etc/flow/airports.toml",
         healthy: "RUN chown 0:0 /etc/flow/airports.toml",
         detail: "belongs to user 1, not 0",
+        advice: "build the image again",
+    },
+    Case {
+        name: "file-of-another-group", flow: "airport-report", check: "files",
+        broken: "RUN chown 0:1 /etc/flow/airports.toml",
+        healthy: "RUN chown 0:1 /etc/flow",
+        detail: "belongs to group 1, not 0",
         advice: "build the image again",
     },
     Case {
@@ -223,6 +230,13 @@ ENTRYPOINT ["/wrap", "/opt/flow/flow"]"#,
         advice: "libreporttool7",
     },
     Case {
+        name: "library-where-nobody-looks", flow: "airport-report", check: "shared libraries",
+        broken: "RUN mkdir /deep && mv /usr/lib/libreporttool.so.7 /deep/\nENV LD_LIBRARY_PATH=/shallow",
+        healthy: "RUN mkdir /deep && mv /usr/lib/libreporttool.so.7 /deep/\nENV LD_LIBRARY_PATH=/shallow:/deep",
+        detail: "libreporttool.so.7 is missing",
+        advice: "libreporttool7",
+    },
+    Case {
         name: "driver-missing", flow: "airport-report", check: "dynamic libraries",
         broken: "RUN rm /usr/lib/libreportdriver.so",
         healthy: "RUN touch /usr/lib/libreportdriver.so.1",
@@ -255,6 +269,13 @@ ENTRYPOINT ["/wrap", "/opt/flow/flow"]"#,
         broken: "RUN sed -i 1s,/bin/sh,/usr/bin/perl, /opt/tools/report-script",
         healthy: "RUN sed -i 1s,/bin/sh,/bin/ash, /opt/tools/report-script",
         detail: "is a script for /usr/bin/perl, which the image does not have",
+        advice: "to `system_dependencies`",
+    },
+    Case {
+        name: "command-whose-interpreter-is-not-on-path", flow: "airport-report", check: "commands",
+        broken: "RUN mkdir -p /usr/bin && touch /usr/bin/env && sed -i '1s,.*,#!/usr/bin/env -S perl -w,' /opt/tools/report-script",
+        healthy: "RUN mkdir -p /usr/bin && touch /usr/bin/env && sed -i '1s,.*,#!/usr/bin/env -S ash -e,' /opt/tools/report-script",
+        detail: "is a script for perl, which the image does not have",
         advice: "to `system_dependencies`",
     },
     Case {

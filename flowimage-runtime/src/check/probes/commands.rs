@@ -63,11 +63,29 @@ fn judge(command: &str, seen: &Seen<'_>) -> Option<Check> {
         );
     }
     let line = content.text.as_deref().filter(|_| content.elf.is_none())?;
-    let interpreter = line.strip_prefix("#!")?.split_whitespace().next()?;
-    (!seen.root.exists(interpreter)).then(|| {
+    let interpreter = missing_interpreter(line, seen)?;
+    Some(
         failed(format!(
             "{path} is a script for {interpreter}, which the image does not have"
         ))
-        .advice("add the package that has it to `system_dependencies`")
-    })
+        .advice("add the package that has it to `system_dependencies`"),
+    )
+}
+
+/// The program of a script's first line that is not there: its own, or the one that `env` looks for.
+fn missing_interpreter<'a>(line: &'a str, seen: &Seen<'_>) -> Option<&'a str> {
+    let mut words = line.strip_prefix("#!")?.split_whitespace();
+    let interpreter = words.next()?;
+    if !seen.root.exists(interpreter) {
+        return Some(interpreter);
+    }
+    if !interpreter.ends_with("/env") {
+        return None;
+    }
+    let program = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let there = match program.starts_with('/') {
+        true => seen.root.exists(program),
+        false => seen.on_path(program).is_some(),
+    };
+    (!there).then_some(program)
 }

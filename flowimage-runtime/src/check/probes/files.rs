@@ -164,6 +164,13 @@ fn difference(entry: &Entry, wanted: &Wanted) -> std::io::Result<Option<String>>
             entry.uid, wanted.owner
         )));
     }
+    // What is written here belongs to a user and the group of the same number.
+    if entry.gid != u64::from(wanted.owner) {
+        return Ok(Some(format!(
+            "belongs to group {}, not {}",
+            entry.gid, wanted.owner
+        )));
+    }
     Ok(None)
 }
 

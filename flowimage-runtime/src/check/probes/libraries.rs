@@ -83,6 +83,8 @@ fn python_modules(seen: &Seen<'_>) -> Vec<Closure> {
             Kind::File(content) => Some((path, content.elf.as_deref()?)),
             _ => None,
         })
+        // What a wheel brings for other machines is not loaded on this one.
+        .filter(|(_, elf)| elf.architecture == seen.config.architecture)
         .collect();
     let brought: std::collections::BTreeSet<&str> = installed
         .iter()
