@@ -1,10 +1,9 @@
 //! An image's root file system in a folder, for the sandbox and for probes that read files.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use crate::oci::{Image, Source, media_type};
+use crate::oci::Image;
 
 /// Unpacks the layers of an image, lowest first. Entries that would leave the folder are refused by the archive
 /// reader, device nodes are left out.
@@ -13,17 +12,7 @@ use crate::oci::{Image, Source, media_type};
 /// A layer is not a file here, is damaged, or is compressed in a way that is not known.
 pub fn unpack(image: &Image, folder: &Path) -> io::Result<()> {
     for layer in &image.layers {
-        let Source::File(path) = &layer.source else {
-            return Err(io::Error::other("a layer of the image is only in a registry"));
-        };
-        let file = BufReader::new(File::open(path)?);
-        match layer.blob.media_type.as_str() {
-            media_type::LAYER_TAR => extract(file, folder)?,
-            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-                extract(flate2::bufread::MultiGzDecoder::new(file), folder)?;
-            }
-            other => return Err(io::Error::other(format!("layers of type {other} are not read"))),
-        }
+        extract(layer.open()?, folder)?;
     }
     Ok(())
 }
@@ -101,7 +90,7 @@ mod tests {
     use super::*;
     use crate::layer::LayerBuilder;
     use crate::layout::Layout;
-    use crate::oci::{Descriptor, Layer, sha256};
+    use crate::oci::{Descriptor, Layer, Source, media_type, sha256};
 
     #[test]
     fn later_layers_hide_earlier_ones() {

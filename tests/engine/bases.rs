@@ -6,12 +6,13 @@ use std::process::Command;
 use crate::test_flow::{TestFlow, outcome};
 use crate::{output, setting};
 
-/// Copies an image of the registry into a layout, under docker's name for the base.
-fn mirror(folder: &Path, source: &str) {
+/// Copies an image into a layout, under docker's name for the base.
+fn mirror(folder: &Path, options: &[&str], source: &str) {
     output(
         Command::new("skopeo")
-            .args(["--insecure-policy", "copy", "-q", "--src-tls-verify=false"])
-            .arg(format!("docker://{source}"))
+            .args(["--insecure-policy", "copy", "-q"])
+            .args(options)
+            .arg(source)
             .arg(format!("oci:{}:debian:bookworm-slim", folder.display())),
     );
 }
@@ -22,7 +23,8 @@ fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
     let flow = TestFlow::new("based", "unix:///nonexistent.sock");
     mirror(
         &flow.root().join("bases"),
-        &setting("FLOWIMAGE_TEST_REGISTRY_BASE"),
+        &["--src-tls-verify=false"],
+        &format!("docker://{}", setting("FLOWIMAGE_TEST_REGISTRY_BASE")),
     );
     std::fs::write(
         flow.root().join("flowimage.toml"),
@@ -46,8 +48,8 @@ fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
     let pinned = catalog();
     assert!(pinned.contains("[base.\"debian:bookworm-slim\"]"), "{pinned}");
 
-    // The name moves: the pin does not, until it is told to.
-    let changed = format!("{registry}/changed-base:latest");
+    // The name moves, to layers compressed with zstd: the pin does not, until it is told to.
+    let changed = format!("changed-base-{}:latest", std::process::id());
     let built = Command::new("docker")
         .args(["build", "-q", "-t", &changed, "-"])
         .stdin(std::process::Stdio::piped())
@@ -58,12 +60,28 @@ fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
     let text = b"FROM debian:bookworm-slim\nENV CHANGED=1\n";
     std::io::Write::write_all(&mut built.stdin.take().unwrap(), text).unwrap();
     assert!(built.wait().unwrap().success());
-    docker(&["push", "-q", &changed]);
+    let engine = setting("DOCKER_HOST");
+    mirror(
+        &flow.root().join("bases"),
+        &["--src-daemon-host", &engine, "--dest-compress-format=zstd"],
+        &format!("docker-daemon:{changed}"),
+    );
     docker(&["rmi", &changed]);
-    mirror(&flow.root().join("bases"), &changed);
     assert_eq!(register(&[])["status"], "unchanged");
     assert_eq!(catalog(), pinned);
     let line = register(&["--update-base"]);
     assert_eq!(line["status"], "registered", "{line:#}");
     assert_ne!(catalog(), pinned);
+    let image = line["image"].as_str().unwrap();
+    let manifest = output(
+        Command::new("skopeo")
+            .args(["inspect", "--raw", "--tls-verify=false"])
+            .arg(format!("docker://{image}")),
+    );
+    assert!(manifest.contains("tar+zstd"), "{manifest}");
+    let mut checks = line["checks"].as_array().unwrap().iter();
+    assert!(
+        checks.any(|check| check["name"] == "the flow loads" && check["status"] == "pass"),
+        "{line:#}"
+    );
 }

@@ -1,10 +1,9 @@
 //! Single files of an image, read from its layers without unpacking them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use crate::oci::{Image, Layer, Source, media_type};
+use crate::oci::Image;
 
 /// The largest file that is read.
 const LIMIT: u64 = 1 << 20;
@@ -19,7 +18,7 @@ pub(super) fn read(image: &Image, paths: &[&str]) -> io::Result<BTreeMap<String,
             break;
         }
         let mut hidden = Vec::new();
-        let mut archive = tar::Archive::new(open(layer)?);
+        let mut archive = tar::Archive::new(layer.open()?);
         for entry in archive.entries()? {
             let entry = entry?;
             let path = entry.path()?.to_string_lossy().into_owned();
@@ -39,20 +38,6 @@ pub(super) fn read(image: &Image, paths: &[&str]) -> io::Result<BTreeMap<String,
         wanted.retain(|it| !hidden.contains(it));
     }
     Ok(found)
-}
-
-fn open(layer: &Layer) -> io::Result<Box<dyn Read>> {
-    let Source::File(path) = &layer.source else {
-        return Err(io::Error::other("a layer of the image is only in a registry"));
-    };
-    let file = BufReader::new(File::open(path)?);
-    match layer.blob.media_type.as_str() {
-        media_type::LAYER_TAR => Ok(Box::new(file)),
-        media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-            Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
-        }
-        other => Err(io::Error::other(format!("layers of type {other} are not read"))),
-    }
 }
 
 /// What an entry hides of the layers below.

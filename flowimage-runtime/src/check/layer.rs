@@ -2,14 +2,14 @@
 //! programs and a few small texts what the probes ask for.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::fs;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::elf::{Elf, code_digest};
-use crate::oci::{Digest, Hasher, HashingReader, Layer, Source, media_type};
+use crate::oci::{Digest, Hasher, HashingReader, Layer};
 
 /// Part of the names of remembered layers; another number makes all be read again.
 const VERSION: u32 = 3;
@@ -107,17 +107,7 @@ impl SeenLayers {
         if let Some(known) = self.find(&layer.diff_id) {
             return Ok(known);
         }
-        let Source::File(path) = &layer.source else {
-            return Err(io::Error::other("a layer of the image is only in a registry"));
-        };
-        let file = BufReader::with_capacity(256 << 10, File::open(path)?);
-        match layer.blob.media_type.as_str() {
-            media_type::LAYER_TAR => self.read(&layer.diff_id, file),
-            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-                self.read(&layer.diff_id, flate2::bufread::MultiGzDecoder::new(file))
-            }
-            other => Err(io::Error::other(format!("layers of type {other} are not read"))),
-        }
+        self.read(&layer.diff_id, layer.open()?)
     }
 
     fn remember(&self, diff_id: &Digest, entries: &LayerEntries) -> io::Result<()> {

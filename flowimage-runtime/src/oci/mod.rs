@@ -5,6 +5,7 @@
 
 mod digest;
 mod image;
+mod open;
 
 pub use digest::{Digest, DigestError, Hasher, HashingReader, HashingWriter, sha256};
 pub use image::{Descriptor, Image, Index, Layer, Manifest, Platform, Source, media_type};

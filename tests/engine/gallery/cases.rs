@@ -14,7 +14,7 @@ pub(super) struct Case {
 }
 
 #[rustfmt::skip]
-pub(super) static CASES: [Case; 68] = [
+pub(super) static CASES: [Case; 69] = [
     Case {
         name: "file-missing", flow: "airport-report", check: "files",
         broken: "RUN rm /etc/flow/airports.toml",
@@ -235,6 +235,13 @@ ENTRYPOINT ["/wrap", "/opt/flow/flow"]"#,
         healthy: "RUN mkdir /deep && mv /usr/lib/libreporttool.so.7 /deep/\nENV LD_LIBRARY_PATH=/shallow:/deep",
         detail: "libreporttool.so.7 is missing",
         advice: "libreporttool7",
+    },
+    Case {
+        name: "extension-module-without-its-library", flow: "sorted-widgets", check: "shared libraries",
+        broken: "RUN cp /usr/lib/python3.*/lib-dynload/_bz2.*.so widget/_bz2.so && rm /lib/*/libbz2.so.1.0*",
+        healthy: "RUN cp /usr/lib/python3.*/lib-dynload/_bz2.*.so widget/_bz2.so",
+        detail: "libbz2.so.1.0 is missing, needed by _bz2.so",
+        advice: "libbz2-1.0",
     },
     Case {
         name: "driver-missing", flow: "airport-report", check: "dynamic libraries",

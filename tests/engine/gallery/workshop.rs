@@ -254,7 +254,8 @@ fn docker(arguments: &[&str]) -> String {
 /// An image of a Dockerfile that copies nothing from here.
 fn build(image: &str, dockerfile: &str) {
     let mut build = Command::new("docker")
-        .args(["build", "-q", "-t", &name(image), "-"])
+        // No step of another image's: with the last name of that one it would be gone under our hands.
+        .args(["build", "-q", "--no-cache", "-t", &name(image), "-"])
         .env("DOCKER_BUILDKIT", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
