@@ -19,7 +19,7 @@ fn answer(tasks: &[(&[&str], u64)], processes: usize) -> Vec<Value> {
         .collect();
     let plan = json!({
         "mark": "m", "flow": "late-departures", "variables": ["AIRPORTS_CONFIG", "UNSET"], "tasks": tasks,
-        "processes": processes,
+        "processes": processes, "memory": 128 << 20,
     });
     let mut command = project.command(&["__probe", &plan.to_string()]);
     let output = command.env("AIRPORTS_CONFIG", "here").output().unwrap();
@@ -65,6 +65,13 @@ fn ends_are_told_apart() {
     assert!(flood["stdout"].as_str().unwrap().len() < 20_000);
     let many = "i=0; while [ $i -lt 60 ]; do sleep 300 & i=$((i+1)); done; wait";
     assert_eq!(end(many, 300, 40)["how"], json!("forked"));
+    // One stays below the limit on memory, two together do not.
+    let holds = "{ head -c 90000000 /dev/zero; sleep 300; } | tail -c 90000000";
+    assert_eq!(end(holds, 2, 100)["how"], json!("timed_out"));
+    assert_eq!(
+        end(&format!("{holds} & {holds}"), 300, 100)["how"],
+        json!("out_of_memory")
+    );
     let lines = answer(&[(&["/no/such/program"], 1)], 100);
     assert!(lines[2]["ended"]["how"]["not_started"].is_string(), "{lines:?}");
 }

@@ -36,7 +36,7 @@ pub(crate) fn carry_out(plan: &Plan, flows: &[FlowUnit], out: &mut dyn Write) ->
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     for task in &plan.tasks {
         tell(Line::Begun(task.id.clone()))?;
-        tell(Line::Ended(attend(task, plan.processes)))?;
+        tell(Line::Ended(attend(task, plan)))?;
     }
     tell(Line::Done)
 }
@@ -66,7 +66,7 @@ struct Attended {
 }
 
 /// Runs a task to its end or its limits. Nothing of it is left afterwards.
-fn attend(task: &Task, processes: usize) -> TaskEnd {
+fn attend(task: &Task, plan: &Plan) -> TaskEnd {
     let mut attended = match start(task) {
         Ok(child) => Attended {
             child,
@@ -85,7 +85,7 @@ fn attend(task: &Task, processes: usize) -> TaskEnd {
     // Where memory ends, the kernel is to end the program and not us.
     let _ = fs::write(format!("/proc/{}/oom_score_adj", attended.child.id()), "1000");
     let killed_before = out_of_memory_kills();
-    let how = attended.watch(Duration::from_secs(task.seconds), processes);
+    let how = attended.watch(Duration::from_secs(task.seconds), plan);
     end_all(&mut attended.child);
     attended.read(Duration::ZERO);
     let how = match how {
@@ -118,7 +118,7 @@ fn start(task: &Task) -> std::io::Result<Child> {
 }
 
 impl Attended {
-    fn watch(&mut self, limit: Duration, processes: usize) -> How {
+    fn watch(&mut self, limit: Duration, plan: &Plan) -> How {
         let end = Instant::now() + limit;
         loop {
             self.read(LOOK);
@@ -130,8 +130,12 @@ impl Attended {
             if self.stdout.seen() + self.stderr.seen() > FLOOD {
                 return How::Flooded;
             }
-            if self::processes() > processes {
+            let descendants = descendants();
+            if processes(&descendants) > plan.processes {
                 return How::Forked;
+            }
+            if plan.memory.is_some_and(|limit| memory(&descendants) > limit) {
+                return How::OutOfMemory;
             }
             if Instant::now() >= end {
                 return How::TimedOut;
@@ -217,12 +221,26 @@ fn end_all(child: &mut Child) {
     }
 }
 
-/// Processes that descend from this one, each with its threads.
-fn processes() -> usize {
-    descendants()
-        .iter()
+/// How many processes these are, each with its threads.
+fn processes(pids: &[i32]) -> usize {
+    pids.iter()
         .map(|pid| fs::read_dir(format!("/proc/{pid}/task")).map_or(1, Iterator::count))
         .sum()
+}
+
+/// Bytes of memory that these processes have and do not share.
+///
+/// Source: proc(5), `/proc/PID/statm`: pages in memory, then those of them that are shared.
+fn memory(pids: &[i32]) -> u64 {
+    let pages = |pid: &i32| -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let mut fields = text
+            .split(' ')
+            .skip(1)
+            .map_while(|field| field.parse::<u64>().ok());
+        fields.next()?.checked_sub(fields.next()?)
+    };
+    pids.iter().filter_map(pages).sum::<u64>() * rustix::param::page_size() as u64
 }
 
 fn pids() -> impl Iterator<Item = i32> {

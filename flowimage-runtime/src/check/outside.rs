@@ -24,6 +24,9 @@ const WHOLE_LIMIT: Duration = Duration::from_secs(900);
 /// Processes and threads at which a task is ended; the container's own limit lies above.
 const PROCESSES: usize = 200;
 
+/// Bytes of memory at which a task is ended in a sandbox, which limits each process alone: a container's limit.
+const MEMORY: u64 = 512 << 20;
+
 /// Bytes kept of the answer: every task's output at its most, many times over.
 const ANSWER: usize = 4 << 20;
 
@@ -44,6 +47,7 @@ pub(super) async fn run(
         variables: variables.map(ToString::to_string).collect(),
         tasks,
         processes: PROCESSES,
+        memory: None,
     };
     #[cfg(feature = "engine")]
     if let Some(ran) = on_engine(subject, seen, &plan, limit, session, project).await? {
@@ -51,7 +55,13 @@ pub(super) async fn run(
     }
     let _ = (session, project);
     match subject.image {
-        Held::Layers(image) => in_sandbox(image, seen, &plan, limit, project).await,
+        Held::Layers(image) => {
+            let plan = Plan {
+                memory: Some(MEMORY),
+                ..plan
+            };
+            in_sandbox(image, seen, &plan, limit, project).await
+        }
         #[cfg(feature = "engine")]
         Held::Engine(_) => Ok(Ran::Not {
             status: Status::Skip,

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) tasks: Vec<Task>,
     /// Processes and threads at which a program is ended as one that forks without end.
     pub(crate) processes: usize,
+    /// Bytes of memory at which a program with all it started is ended, where nothing else limits them together.
+    pub(crate) memory: Option<u64>,
 }
 
 /// One program to run.

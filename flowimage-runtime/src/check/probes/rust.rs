@@ -52,7 +52,7 @@ fn judge(check: &Known, ran: &Ran) -> Check {
         Err(check) => return check,
     };
     if let Some(loaded) = ran.loaded()
-        && !loaded.health_checks.iter().any(|known| *known == check.id)
+        && !loaded.health_checks.contains(&check.id)
     {
         return Check::new(
             &name,
