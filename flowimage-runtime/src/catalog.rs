@@ -134,6 +134,15 @@ impl Catalog {
         Ok(self.read()?.flow)
     }
 
+    /// The digests that bases are pinned to.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn pins(&self) -> Result<Vec<Digest>, CatalogError> {
+        let bases = self.read()?.base;
+        Ok(bases.into_values().flat_map(BTreeMap::into_values).collect())
+    }
+
     /// Whether the file could be written now; asked before work that would be lost.
     ///
     /// # Errors

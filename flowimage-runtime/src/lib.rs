@@ -9,6 +9,7 @@ pub mod base;
 mod captured;
 pub mod catalog;
 pub mod check;
+pub mod clean;
 pub mod cli;
 pub mod context;
 #[cfg(feature = "prefect")]

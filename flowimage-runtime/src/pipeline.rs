@@ -167,14 +167,10 @@ impl<'a> Plan<'a> {
     }
 
     async fn build(self) -> Result<Built<'a>, Failure> {
+        self.session.begin(&self.project);
         let layout = Layout::open(self.project.layout()).map_err(at(Stage::Build))?;
         let files = self.session.files(&self.project);
-        let cache = LayerCache::new(
-            self.project.products.join("layers"),
-            layout.clone(),
-            files,
-            self.created,
-        );
+        let cache = LayerCache::new(self.project.layers(), layout.clone(), files, self.created);
         let foundation = self.foundation(&layout).await?;
         let image = assemble(
             self.unit,

@@ -382,7 +382,7 @@ impl<'a> Plan<'a> {
     }
 
     fn details(&self) -> PathBuf {
-        let key = format!("{} {}", self.unit.declaration.name, self.target_key());
+        let key = Project::details_key(self.unit.declaration.name.as_str(), &self.target_key());
         self.project.registered().join(sha256(key.as_bytes()).hex())
     }
 

@@ -2,6 +2,7 @@
 
 mod at_hand;
 mod bases;
+mod clean;
 #[path = "../common/mod.rs"]
 mod common;
 mod environments;

@@ -146,6 +146,8 @@ pub(super) enum Command {
     },
     /// The flows of this program: declared, built, registered, deployed, last run
     List,
+    /// Remove what no entry of the catalog needs, here and in the engine
+    Clean,
     /// Remove deployments; without names those of flows that this program no longer has
     #[cfg(feature = "prefect")]
     Unregister {

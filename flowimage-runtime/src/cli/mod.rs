@@ -1,6 +1,7 @@
 //! The command line of a flow binary.
 
 mod arguments;
+mod clean;
 mod list;
 #[cfg(feature = "kubernetes")]
 mod manifests;
@@ -96,6 +97,7 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
             check(&[one(all, flows.first())?], image.as_deref(), arguments, out, err)
         }
         Command::Plan { flows } => plan(&select(all, flows)?, arguments, out, err),
+        Command::Clean => clean::clean(&all, arguments, out, err),
         Command::List => list::list(&all, arguments, out, err),
         #[cfg(feature = "prefect")]
         Command::Unregister { flows } => unregister::unregister(&all, flows, arguments, out, err),

@@ -45,6 +45,7 @@ use store::Store;
 
 pub use base::{base_digest, look, references, seen};
 pub(crate) use context::of_dockerfile;
+pub(crate) use store::forget;
 pub use store::kept;
 
 /// Where environments come from and are kept.
