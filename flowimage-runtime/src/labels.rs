@@ -41,6 +41,20 @@ const OF_ONE_IMAGE: [&str; 5] = [TITLE, DESCRIPTION, SOURCE, BASE_NAME, BASE_DIG
 
 /// What is said of a flow's image, before anything is built; of one that flows share, what holds for all of them.
 pub fn of_flow(unit: &FlowUnit) -> BTreeMap<String, String> {
+    static ALL: OnceLock<Vec<FlowUnit>> = OnceLock::new();
+    if unit.declaration.image.is_none() {
+        return of_flows(unit, &[unit]);
+    }
+    // A program whose flows cannot be read does not come this far.
+    let all = ALL.get_or_init(|| flows().unwrap_or_default());
+    let shares = |it: &&FlowUnit| {
+        it.entry.package == unit.entry.package && it.declaration.image == unit.declaration.image
+    };
+    of_flows(unit, &all.iter().filter(shares).collect::<Vec<_>>())
+}
+
+/// The same, given all flows in the image.
+fn of_flows(unit: &FlowUnit, inside: &[&FlowUnit]) -> BTreeMap<String, String> {
     let declaration = &unit.declaration;
     let mut labels = BTreeMap::new();
     let mut label = |name: &str, value: String| drop(labels.insert(name.to_owned(), value));
@@ -56,29 +70,17 @@ pub fn of_flow(unit: &FlowUnit) -> BTreeMap<String, String> {
     if !unit.entry.repository.is_empty() {
         label(SOURCE, unit.entry.repository.to_owned());
     }
-    let inside = inside(unit);
     let names: BTreeSet<&str> = inside.iter().map(|unit| unit.entry.name).collect();
     label(FLOWS, names.into_iter().collect::<Vec<_>>().join(","));
     let by_name = |value: &dyn Fn(&FlowUnit) -> Value| {
-        let pairs = inside.iter().map(|unit| (unit.entry.name.to_owned(), value(unit)));
+        let pairs = inside
+            .iter()
+            .map(|unit| (unit.entry.name.to_owned(), value(unit)));
         Value::Object(pairs.collect::<Map<_, _>>()).to_string()
     };
     label(DECLARATIONS, by_name(&|unit| json!(unit.declaration_hash())));
     label(PARAMETERS, by_name(&|unit| unit.entry.parameters_schema()));
     labels
-}
-
-/// The flows in the image of one: itself, or all of the program that share it.
-fn inside(unit: &FlowUnit) -> Vec<&FlowUnit> {
-    static ALL: OnceLock<Vec<FlowUnit>> = OnceLock::new();
-    let Declaration { image: Some(image), .. } = &unit.declaration else {
-        return vec![unit];
-    };
-    // A program whose flows cannot be read does not come this far.
-    let all = ALL.get_or_init(|| flows().unwrap_or_default());
-    let shares =
-        |it: &&FlowUnit| it.entry.package == unit.entry.package && it.declaration.image.as_ref() == Some(image);
-    all.iter().filter(shares).collect()
 }
 
 /// What is said of the base.
@@ -142,6 +144,52 @@ mod tests {
                 (SOURCE, "declared"),
                 (FLOWS, "a"),
             ])
+        );
+    }
+
+    fn unit(name: &'static str, description: &str) -> FlowUnit {
+        let declaration = format!(
+            "name = \"{name}\"\nimage = \"etl\"\ndescription = \"{description}\"\nflow_directory = \"/opt/flow\"\n\
+             base_image = {{ inferred = \"scratch\" }}\n"
+        );
+        let declaration: Declaration = toml::from_str(&declaration).unwrap();
+        let entry = Box::leak(Box::new(crate::flow::FlowEntry {
+            name,
+            declaration: "",
+            dockerfile: "",
+            package: "p",
+            repository: "https://example.org/p",
+            crate_folder: "",
+            dockerfile_path: "",
+            optimized: false,
+            settings: 0,
+            parameters: crate::parameters::Parameters {
+                fields: &[],
+                open: false,
+                whole: |_| None,
+            },
+            run: |_, _| Err(String::new()),
+        }));
+        let rendered = flowimage_model::render::render(&declaration);
+        FlowUnit {
+            entry,
+            declaration,
+            rendered,
+        }
+    }
+
+    #[test]
+    fn an_image_of_several_flows_says_the_same_whichever_is_built() {
+        let (a, b) = (unit("a", "one"), unit("b", "two"));
+        let labels = of_flows(&a, &[&a, &b]);
+        assert_eq!(labels, of_flows(&b, &[&b, &a]));
+        assert_eq!((&*labels[TITLE], &*labels[FLOWS]), ("etl", "a,b"));
+        assert_eq!(labels[SOURCE], "https://example.org/p");
+        assert!(!labels.contains_key(DESCRIPTION));
+        let declarations: BTreeMap<String, Digest> = serde_json::from_str(&labels[DECLARATIONS]).unwrap();
+        assert_eq!(
+            declarations.into_values().collect::<Vec<_>>(),
+            [a.declaration_hash(), b.declaration_hash()]
         );
     }
 

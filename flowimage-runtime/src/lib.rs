@@ -28,6 +28,7 @@ pub mod health;
 pub mod ingredients;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub mod labels;
 pub mod layer;
 pub mod layer_cache;
 pub mod layout;

@@ -177,6 +177,7 @@ impl<'a> Plan<'a> {
             &self.binary,
             &self.parts,
             &foundation,
+            &self.labels()?,
             &cache,
             self.created,
         )?;

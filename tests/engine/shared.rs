@@ -114,3 +114,31 @@ fn twenty_flows_with_one_environment_build_it_once_and_new_code_builds_nothing()
     assert_eq!(door.builds(), 0);
     assert!(first.iter().zip(&second).all(|(first, second)| first != second));
 }
+
+#[test]
+fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
+    let flow = TestFlow::new("one_environment", &setting("DOCKER_HOST"));
+    let built = || {
+        let output = flow
+            .command(&["build", "--no-check", "flow-01"])
+            .output()
+            .unwrap();
+        let line = crate::test_flow::outcome(&output);
+        assert_eq!(line["status"], "built", "{line:#}");
+        let hex = line["image_id"].as_str().unwrap().replace("sha256:", "");
+        let path = flow.root().join("target/flowimage/images/blobs/sha256").join(hex);
+        let config: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        (line["digest"].clone(), config["config"]["Labels"].clone())
+    };
+    let first = built();
+    let labels = &first.1;
+    assert_eq!(labels["dev.flowimage.flows"], "flow-01", "{labels:#}");
+    assert_eq!(
+        labels["org.opencontainers.image.base.name"],
+        "docker.io/library/debian:bookworm-slim"
+    );
+    // Those by which the engine's own images are swept are none of the flow's.
+    assert!(labels.get("dev.flowimage.project").is_none(), "{labels:#}");
+    std::fs::remove_dir_all(flow.root().join("target/flowimage")).unwrap();
+    assert_eq!(built(), first);
+}
