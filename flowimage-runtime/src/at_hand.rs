@@ -137,6 +137,7 @@ fn done(image: String, digest: Digest, image_id: Digest, checks: Vec<check::Chec
         digest,
         image_id,
         checks,
+        verified: false,
         #[cfg(feature = "prefect")]
         deployed: None,
     }

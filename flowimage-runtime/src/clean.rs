@@ -14,6 +14,7 @@ use crate::failure::{Failure, Stage, at};
 use crate::layer_cache;
 use crate::layout::{Layout, LayoutError, is_hash};
 use crate::oci::{Digest, Image, sha256};
+use crate::pipeline::VERIFIED;
 use crate::project::Project;
 use crate::session::{Session, WORK_SIGN};
 
@@ -181,15 +182,10 @@ fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
             }
         }));
     };
+    gone("root of a dead sandbox", folders(&project.roots(), "root-")?);
     gone(
-        "root of a dead sandbox",
-        roots(&project.roots()).map_err(|(path, error)| {
-            Failure::text(
-                Stage::Plan,
-                format!("cannot remove {}: {error}", path.display()),
-                "check who owns it, and remove it yourself",
-            )
-        })?,
+        "second build that was killed",
+        folders(&project.products, VERIFIED)?,
     );
     let blobs = layout.keep_only(&needed.images, &needed.blobs);
     gone("blob", blobs.map_err(at(Stage::Plan))?);
@@ -288,15 +284,26 @@ fn files(folder: &Path) -> Vec<(String, PathBuf, u64)> {
     files
 }
 
-/// Removes images that were unpacked for sandboxes of processes that are gone.
-fn roots(folder: &Path) -> Result<Vec<(PathBuf, u64)>, (PathBuf, io::Error)> {
+/// Removes folders that processes which are gone worked in.
+fn folders(folder: &Path, prefix: &str) -> Result<Vec<(PathBuf, u64)>, Failure> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut gone = Vec::new();
     for entry in entries {
         let is_folder = entry.file_type().is_ok_and(|it| it.is_dir());
-        if is_folder && entry.file_name().as_encoded_bytes().starts_with(b"root-") {
+        if is_folder
+            && entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(prefix.as_bytes())
+        {
             let path = entry.path();
-            let bytes = remove_tree(&path).map_err(|error| (path.clone(), error))?;
+            let bytes = remove_tree(&path).map_err(|error| {
+                Failure::text(
+                    Stage::Plan,
+                    format!("cannot remove {}: {error}", path.display()),
+                    "check who owns it, and remove it yourself",
+                )
+            })?;
             gone.push((path, bytes));
         }
     }

@@ -55,6 +55,7 @@ pub mod task;
 pub mod timestamp;
 mod unique;
 pub mod unpack;
+mod verify;
 
 pub use advice::Advise;
 #[doc(hidden)]

@@ -122,6 +122,9 @@ pub(super) enum Command {
     Build {
         /// The flows; all without any
         flows: Vec<String>,
+        /// Build twice, the second time from nothing that is remembered, and compare
+        #[arg(long)]
+        verify: bool,
     },
     /// The health checks, on the image built last or on another one at hand
     Check {

@@ -88,7 +88,7 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
     };
     match arguments.command.as_ref().unwrap_or(&fallback) {
         Command::Register { flows, .. } => stages(&select(all, flows)?, arguments, Goal::Register, out, err),
-        Command::Build { flows } => stages(&select(all, flows)?, arguments, Goal::Build, out, err),
+        Command::Build { flows, .. } => stages(&select(all, flows)?, arguments, Goal::Build, out, err),
         Command::Check { flows, image: None } => check(&select(all, flows)?, None, arguments, out, err),
         Command::Check { flows, image } => {
             if flows.len() > 1 {
@@ -222,6 +222,7 @@ fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> 
         no_push: arguments.no_push,
         no_check: arguments.no_check,
         update_base: arguments.update_base,
+        verify: matches!(arguments.command, Some(Command::Build { verify: true, .. })),
         #[cfg(feature = "prefect")]
         orchestrator: arguments.orchestrator.wishes(arguments.profile.as_deref()),
         engine: arguments
