@@ -53,6 +53,8 @@ pub mod stale;
 pub mod target;
 pub mod task;
 pub mod timestamp;
+#[cfg(any(feature = "engine", feature = "registry"))]
+mod tls;
 mod unique;
 pub mod unpack;
 mod verify;

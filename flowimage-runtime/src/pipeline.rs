@@ -49,6 +49,8 @@ pub struct Options {
     pub verify: bool,
     /// What `flowimage.toml` says for commands.
     pub settings: Running,
+    /// The profile of it that was chosen.
+    pub profile: Option<String>,
     /// Where and how registered flows run.
     #[cfg(feature = "prefect")]
     pub orchestrator: crate::prefect::Wishes,

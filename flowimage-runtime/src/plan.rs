@@ -392,9 +392,14 @@ impl<'a> Plan<'a> {
         registration.identity()
     }
 
-    /// What a registration is called in the catalog, beside the flow's name.
+    /// What a registration is called in the catalog, beside the flow's name. Profiles that lead to one repository may
+    /// differ in tag, schedule and orchestrator, so each has its own.
     pub(crate) fn target_key(&self) -> String {
-        format!("{} {}", self.target, self.binary.platform())
+        let key = format!("{} {}", self.target, self.binary.platform());
+        match &self.session.options.profile {
+            Some(profile) => format!("{key} profile {profile}"),
+            None => key,
+        }
     }
 
     /// Remembers what a registered image was made of, so that a later plan can say what changed since. Where that

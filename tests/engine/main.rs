@@ -12,6 +12,7 @@ mod killed;
 mod kubernetes;
 mod mishaps;
 mod odbc;
+mod registries;
 mod remote;
 mod run_image;
 mod shared;

@@ -222,6 +222,7 @@ fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> 
         no_push: arguments.no_push,
         no_check: arguments.no_check,
         update_base: arguments.update_base,
+        profile: arguments.profile.clone(),
         verify: matches!(arguments.command, Some(Command::Build { verify: true, .. })),
         #[cfg(feature = "prefect")]
         orchestrator: arguments.orchestrator.wishes(arguments.profile.as_deref()),
