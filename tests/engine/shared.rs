@@ -120,11 +120,12 @@ fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
     let flow = TestFlow::new("one_environment", &setting("DOCKER_HOST"));
     let built = || {
         let output = flow
-            .command(&["build", "--no-check", "flow-01"])
+            .command(&["build", "--no-check", "--verify", "flow-01"])
             .output()
             .unwrap();
         let line = crate::test_flow::outcome(&output);
         assert_eq!(line["status"], "built", "{line:#}");
+        assert_eq!(line["verified"], true, "{line:#}");
         let hex = line["image_id"].as_str().unwrap().replace("sha256:", "");
         let path = flow.root().join("target/flowimage/images/blobs/sha256").join(hex);
         let config: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
