@@ -143,3 +143,39 @@ fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
     std::fs::remove_dir_all(flow.root().join("target/flowimage")).unwrap();
     assert_eq!(built(), first);
 }
+
+#[test]
+fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_machine() {
+    let door = Door::new();
+    let registry = format!(
+        "{}/environments-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    );
+    // Two projects are as good as two machines: neither sees what the other keeps.
+    let register = |flow: &TestFlow, more: &[&str]| {
+        let arguments = [&["register", "flow-01", "--registry", &registry][..], more].concat();
+        let line = crate::test_flow::outcome(&flow.command(&arguments).output().unwrap());
+        assert_eq!(line["status"], "registered", "{line:#}");
+        line["digest"].clone()
+    };
+    let gzips = |flow: &TestFlow| {
+        let blobs = std::fs::read_dir(flow.root().join("target/flowimage/images/blobs/sha256")).unwrap();
+        let blobs = blobs.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        blobs.filter(|bytes| bytes.starts_with(&[0x1f, 0x8b])).count()
+    };
+    let first = TestFlow::new("one_environment", &door.address());
+    let digest = register(&first, &["--no-check"]);
+    assert_eq!(door.builds(), 1);
+    let all = gzips(&first);
+
+    let second = TestFlow::new("one_environment", &door.address());
+    assert_eq!(register(&second, &["--no-check"]), digest);
+    // The flow's own layer was made there, and no other is there.
+    assert_eq!((door.builds(), gzips(&second)), (0, 1), "of {all}");
+
+    // Health checks read them all.
+    let third = TestFlow::new("one_environment", &door.address());
+    assert_eq!(register(&third, &[]), digest);
+    assert_eq!((door.builds(), gzips(&third)), (0, all));
+}
