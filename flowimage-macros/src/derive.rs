@@ -187,6 +187,7 @@ fn register(
         declaration.image.as_ref().map(GroupName::as_str),
     );
     let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+    let repository = std::env::var("CARGO_PKG_REPOSITORY").unwrap_or_default();
     let path = private_path();
     let constants = tokens(&format!(
         "impl {path}::FlowImageTrait for {item} {{
@@ -210,6 +211,7 @@ fn register(
         declaration: {text:?},
         dockerfile: <{item} as {path}::FlowImageTrait>::DOCKERFILE,
         package: {package:?},
+        repository: {repository:?},
         crate_folder: {crate_folder:?},
         dockerfile_path: {seen:?},
         settings: {fingerprint},

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::elf::{self, Elf};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
+use crate::labels;
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
 use crate::layer_cache::LayerCache;
 use crate::oci::{Digest, Image, Layer, Platform};
@@ -147,7 +148,7 @@ impl Kind {
     }
 }
 
-/// Puts the image of a flow together: its parts on a foundation.
+/// Puts the image of a flow together: its parts on a foundation, with these labels beside the declared ones.
 ///
 /// # Errors
 /// A file cannot be read, or changed meanwhile; the layout cannot be written.
@@ -156,6 +157,7 @@ pub fn assemble(
     binary: &Binary,
     parts: &[Part],
     foundation: &Foundation,
+    labels: &BTreeMap<String, String>,
     cache: &LayerCache<'_>,
     created: u64,
 ) -> Result<Image, Failure> {
@@ -176,7 +178,7 @@ pub fn assemble(
         });
         layers.push(layer.map_err(at(Stage::Build))?);
     }
-    let config = configuration(unit, binary, foundation, &layers, created);
+    let config = configuration(unit, binary, foundation, labels, &layers, created);
     let config = serde_json::to_vec(&config).map_err(|error| {
         Failure::text(
             Stage::Build,
@@ -267,6 +269,7 @@ fn configuration(
     unit: &FlowUnit,
     binary: &Binary,
     foundation: &Foundation,
+    ours: &BTreeMap<String, String>,
     layers: &[Layer],
     created: u64,
 ) -> Value {
@@ -317,13 +320,7 @@ fn configuration(
         .get("Labels")
         .and_then(|labels| serde_json::from_value(labels.clone()).ok())
         .unwrap_or_default();
-    labels.extend(
-        declaration
-            .labels
-            .iter()
-            .map(|(key, value)| (key.to_string(), value.clone())),
-    );
-    labels.extend(own_labels(unit));
+    labels = labels::of_image(labels, ours, declaration);
     config["Labels"] = json!(labels);
     let diff_ids: Vec<_> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
     json!({
@@ -333,27 +330,6 @@ fn configuration(
         "config": config,
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     })
-}
-
-/// What an image says of its flow; one that flows share says what holds for all of them.
-fn own_labels(unit: &FlowUnit) -> BTreeMap<String, String> {
-    let declaration = &unit.declaration;
-    let mut labels = BTreeMap::new();
-    let mut label = |name: &str, value: String| labels.insert(name.to_owned(), value);
-    if let Some(group) = &declaration.image {
-        label("org.opencontainers.image.title", group.to_string());
-        return labels;
-    }
-    label("org.opencontainers.image.title", declaration.name.to_string());
-    if let Some(description) = &declaration.description {
-        label("org.opencontainers.image.description", description.clone());
-    }
-    label("dev.flowimage.flow", declaration.name.to_string());
-    label(
-        "dev.flowimage.declaration",
-        unit.declaration_hash().hex().to_owned(),
-    );
-    labels
 }
 
 /// The variables of a configuration's `Env`.

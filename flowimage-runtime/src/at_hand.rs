@@ -18,6 +18,7 @@ use crate::session::Session;
 /// The image cannot be had, or is not healthy.
 pub async fn check(unit: &FlowUnit, reference: Option<&str>, session: &Session) -> Result<Done, Stopped> {
     let project = Project::of(unit.entry).map_err(at(Stage::Plan))?;
+    session.begin(&project);
     let layout = match reference {
         None => Some(last_built(unit, &project)?),
         Some(text) => text.strip_prefix("oci:").map(from_layout).transpose()?,
@@ -136,6 +137,7 @@ fn done(image: String, digest: Digest, image_id: Digest, checks: Vec<check::Chec
         digest,
         image_id,
         checks,
+        verified: false,
         #[cfg(feature = "prefect")]
         deployed: None,
     }

@@ -134,6 +134,15 @@ impl Catalog {
         Ok(self.read()?.flow)
     }
 
+    /// The digests that bases are pinned to.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn pins(&self) -> Result<Vec<Digest>, CatalogError> {
+        let bases = self.read()?.base;
+        Ok(bases.into_values().flat_map(BTreeMap::into_values).collect())
+    }
+
     /// Whether the file could be written now; asked before work that would be lost.
     ///
     /// # Errors
@@ -146,7 +155,7 @@ impl Catalog {
     }
 
     /// Puts a registration in its place, and what bases are pinned to, by reference and platform. Others, of this or
-    /// another process, are kept.
+    /// another process, are kept, and so are fields of newer versions in the one that is replaced.
     ///
     /// # Errors
     /// The file cannot be read or written; it is then as it was.
@@ -159,6 +168,12 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.change(|content| {
             let targets = content.flow.entry(flow.to_owned()).or_default();
+            let mut registration = registration;
+            if let Some(replaced) = targets.remove(target) {
+                for (field, value) in replaced.other {
+                    registration.other.entry(field).or_insert(value);
+                }
+            }
             targets.insert(target.to_owned(), registration);
             for (reference, platform, digest) in pins {
                 let platforms = content.base.entry(reference).or_default();

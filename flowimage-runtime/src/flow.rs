@@ -163,6 +163,8 @@ pub struct FlowEntry {
     pub dockerfile: &'static str,
     /// The package that declares it.
     pub package: &'static str,
+    /// Where the package says that its source is, or empty.
+    pub repository: &'static str,
     /// The package's folder: relative to its workspace's root, or absolute outside of one.
     pub crate_folder: &'static str,
     /// Path of the user's Dockerfile, relative to the crate, or empty.

@@ -28,6 +28,12 @@ struct Remembered {
     diff_id: Digest,
 }
 
+/// The blob of a layer that is remembered in these bytes.
+pub(crate) fn blob(remembered: &[u8]) -> Option<Digest> {
+    let remembered: Remembered = serde_json::from_slice(remembered).ok()?;
+    Some(remembered.blob.digest)
+}
+
 impl<'a> LayerCache<'a> {
     /// The cache in a folder, of layers that lie in a layout and have this modification time.
     pub fn new(folder: PathBuf, layout: Layout, files: &'a FileIndex, time: u64) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! Source: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -310,45 +311,42 @@ impl Layout {
         Ok(bytes)
     }
 
-    /// Removes blobs that no named image refers to, and what a killed process left half written.
+    /// Removes from the index what is none of these images, blobs that are none of these, and what killed processes
+    /// left half written. Says what went: each name or path with its bytes.
+    ///
+    /// Only for who knows that nobody writes to the layout: what is being made is named nowhere yet.
     ///
     /// # Errors
     /// The layout cannot be read or written.
-    pub fn sweep(&self) -> Result<u64, LayoutError> {
+    pub fn keep_only(
+        &self,
+        images: &BTreeSet<Digest>,
+        blobs: &BTreeSet<Digest>,
+    ) -> Result<Vec<(PathBuf, u64)>, LayoutError> {
         let _lock = self.lock()?;
-        let mut wanted = Vec::new();
-        for manifest in self.read_index()?.manifests {
-            wanted.push(manifest.digest.clone());
-            if let Ok(image) = self.read_image(&manifest.digest) {
-                wanted.push(image.id());
-                wanted.extend(image.layers.into_iter().map(|layer| layer.blob.digest));
-            }
+        let mut index = self.read_index()?;
+        let before = index.manifests.len();
+        index.manifests.retain(|image| images.contains(&image.digest));
+        if index.manifests.len() < before {
+            self.write_index(&index)?;
         }
-        let mut freed = 0;
-        let blobs = self.root.join("blobs/sha256");
-        let hour = std::time::Duration::from_secs(3600);
-        for (folder, keeps_fresh) in [(blobs, false), (self.temporary(), true)] {
-            for entry in fs::read_dir(&folder)
-                .map_err(|error| failed("read", &folder, error))?
-                .flatten()
-            {
+        let wanted: BTreeSet<&str> = blobs.iter().map(Digest::hex).collect();
+        let mut removed = Vec::new();
+        for (folder, by_hash) in [(self.root.join("blobs/sha256"), true), (self.temporary(), false)] {
+            let entries = fs::read_dir(&folder).map_err(|error| failed("read", &folder, error))?;
+            for entry in entries.flatten() {
                 let name = entry.file_name();
-                let known = name
-                    .to_str()
-                    .is_some_and(|name| wanted.iter().any(|digest| digest.hex() == name));
+                let name = name.to_string_lossy();
+                let is_ours = !by_hash || is_hash(&name);
                 let Ok(metadata) = entry.metadata() else { continue };
-                // Somebody may be writing it now.
-                let fresh = metadata
-                    .modified()
-                    .ok()
-                    .and_then(|it| it.elapsed().ok())
-                    .is_none_or(|age| age < hour);
-                if !(known || keeps_fresh && fresh) && fs::remove_file(entry.path()).is_ok() {
-                    freed += metadata.len();
+                if metadata.is_file() && is_ours && !wanted.contains(&*name) {
+                    let path = entry.path();
+                    fs::remove_file(&path).map_err(|error| failed("remove", &path, error))?;
+                    removed.push((path, metadata.len()));
                 }
             }
         }
-        Ok(freed)
+        Ok(removed)
     }
 
     fn read_index(&self) -> Result<Index, LayoutError> {
@@ -405,6 +403,14 @@ impl Layout {
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }
+}
+
+/// Whether a file's name is a SHA-256 in hexadecimal digits, as all our products' names are that go by content.
+pub(crate) fn is_hash(name: &str) -> bool {
+    name.len() == 64
+        && name
+            .bytes()
+            .all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it))
 }
 
 /// The diff IDs of an image configuration, lowest first.
@@ -526,21 +532,36 @@ mod tests {
     }
 
     #[test]
-    fn sweeping_keeps_what_is_named() {
+    fn what_is_to_be_kept_is_kept_and_what_is_not_ours_too() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::open(folder.path()).unwrap();
-        for text in ["a", "b"] {
+        let [old, new] = ["a", "b"].map(|text| image(&layout, text));
+        for (image, name) in [(&old, "old"), (&new, "new")] {
             layout
-                .write_image(&image(&layout, text), "flow", &Platform::of_this_program())
+                .write_image(image, name, &Platform::of_this_program())
                 .unwrap();
         }
-        assert!(layout.sweep().unwrap() > 0);
-        let kept = layout.resolve("flow").unwrap().unwrap();
-        assert!(layout.read_image(&kept.digest).is_ok());
+        let blobs = folder.path().join("blobs/sha256");
+        fs::write(blobs.join("notes.txt"), "mine").unwrap();
+        fs::write(folder.path().join("tmp/blob-half"), "half").unwrap();
+        let layer = new.layers[0].blob.digest.clone();
+        let removed = layout
+            .keep_only(
+                &BTreeSet::from([new.digest()]),
+                &BTreeSet::from([new.digest(), new.id(), layer]),
+            )
+            .unwrap();
+        let size = removed
+            .iter()
+            .find(|(path, _)| *path == layout.blob_path(&old.id()));
         assert_eq!(
-            fs::read_dir(folder.path().join("blobs/sha256")).unwrap().count(),
-            3
+            (removed.len(), size.unwrap().1),
+            (4, old.config.len() as u64),
+            "{removed:?}"
         );
+        assert_eq!(layout.names().unwrap(), ["new"]);
+        assert_eq!(layout.read_image(&new.digest()).unwrap(), new);
+        assert_eq!(fs::read_dir(blobs).unwrap().count(), 4);
     }
 
     #[test]

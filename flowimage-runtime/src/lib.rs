@@ -9,6 +9,7 @@ pub mod base;
 mod captured;
 pub mod catalog;
 pub mod check;
+pub mod clean;
 pub mod cli;
 pub mod context;
 #[cfg(feature = "prefect")]
@@ -27,6 +28,7 @@ pub mod health;
 pub mod ingredients;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+pub mod labels;
 pub mod layer;
 pub mod layer_cache;
 pub mod layout;
@@ -51,8 +53,11 @@ pub mod stale;
 pub mod target;
 pub mod task;
 pub mod timestamp;
+#[cfg(any(feature = "engine", feature = "registry"))]
+mod tls;
 mod unique;
 pub mod unpack;
+mod verify;
 
 pub use advice::Advise;
 #[doc(hidden)]

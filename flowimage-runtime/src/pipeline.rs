@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use flowimage_model::declaration::Base;
 use flowimage_model::settings::Running;
 
-use crate::assemble::{Foundation, assemble};
+use crate::assemble::{Binary, Foundation, assemble, parts};
 use crate::at_hand;
 use crate::catalog::Registration;
 use crate::check::{self, Check, LOADS, Status};
 use crate::failure::{Failure, Stage, at};
+use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
 use crate::layer_cache::LayerCache;
@@ -20,6 +21,10 @@ use crate::oci::{Digest, Image, Platform};
 use crate::plan::{Ask, Plan};
 use crate::seal::Seals;
 use crate::session::Session;
+use crate::verify;
+
+/// How the names of folders begin in which an image is built a second time.
+pub(crate) const VERIFIED: &str = "verify-";
 
 /// What the command line says about all flows.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +45,12 @@ pub struct Options {
     pub engine: String,
     /// Take bases as they are now, and pin them anew.
     pub update_base: bool,
+    /// Build twice, and compare.
+    pub verify: bool,
     /// What `flowimage.toml` says for commands.
     pub settings: Running,
+    /// The profile of it that was chosen.
+    pub profile: Option<String>,
     /// Where and how registered flows run.
     #[cfg(feature = "prefect")]
     pub orchestrator: crate::prefect::Wishes,
@@ -69,6 +78,8 @@ pub struct Done {
     pub image_id: Digest,
     /// The health checks, where they ran.
     pub checks: Vec<Check>,
+    /// Whether a second build gave the same bytes.
+    pub verified: bool,
     /// The flow's deployment, where an orchestrator is named.
     #[cfg(feature = "prefect")]
     pub deployed: Option<crate::prefect::Deployed>,
@@ -99,7 +110,11 @@ impl From<Failure> for Stopped {
 pub async fn run(unit: &FlowUnit, session: &Session, goal: Goal) -> Result<Done, Stopped> {
     let plan = Plan::make(unit, session, goal)?;
     if goal == Goal::Build {
-        return Ok(plan.build().await?.check().await?.done());
+        let built = plan.build().await?;
+        if session.options.verify {
+            built.verify()?;
+        }
+        return Ok(built.check().await?.done());
     }
     #[cfg(feature = "prefect")]
     let deployment = plan.deployment().await?;
@@ -167,20 +182,17 @@ impl<'a> Plan<'a> {
     }
 
     async fn build(self) -> Result<Built<'a>, Failure> {
+        self.session.begin(&self.project);
         let layout = Layout::open(self.project.layout()).map_err(at(Stage::Build))?;
         let files = self.session.files(&self.project);
-        let cache = LayerCache::new(
-            self.project.products.join("layers"),
-            layout.clone(),
-            files,
-            self.created,
-        );
+        let cache = LayerCache::new(self.project.layers(), layout.clone(), files, self.created);
         let foundation = self.foundation(&layout).await?;
         let image = assemble(
             self.unit,
             &self.binary,
             &self.parts,
             &foundation,
+            &self.labels()?,
             &cache,
             self.created,
         )?;
@@ -300,6 +312,36 @@ impl<'a> Built<'a> {
                 Some(known) => Held::Yes(Box::new(Pushed::again(self.plan, self.ingredients, known))),
                 None => Held::No(self),
             })
+    }
+
+    /// Makes the flow's own part a second time, in a folder of its own in which nothing is remembered, and compares.
+    fn verify(&self) -> Result<(), Failure> {
+        let Plan { unit, project, .. } = &self.plan;
+        let place = tempfile::Builder::new()
+            .prefix(VERIFIED)
+            .tempdir_in(&project.products)
+            .map_err(|error| {
+                Failure::text(
+                    Stage::Build,
+                    format!("cannot write below {}: {error}", project.products.display()),
+                    "check its owner and the disk's space",
+                )
+            })?;
+        let files = FileIndex::new(place.path().join("files"));
+        let layout = Layout::open(place.path().join("images")).map_err(at(Stage::Build))?;
+        let cache = LayerCache::new(place.path().join("layers"), layout, &files, self.plan.created);
+        let binary = Binary::read(&self.plan.binary.path)?;
+        let parts = parts(&unit.declaration, &self.plan.folder, &binary)?;
+        let again = assemble(
+            unit,
+            &binary,
+            &parts,
+            &self.foundation,
+            &self.plan.labels()?,
+            &cache,
+            self.plan.created,
+        )?;
+        verify::same(unit.entry.name, &self.image, &again, &place.path().join("seen"))
     }
 
     /// Publishes the environment beside the image, so that another machine need not build it.
@@ -501,6 +543,7 @@ impl Done {
             digest,
             image_id,
             checks,
+            verified: plan.session.options.verify,
             #[cfg(feature = "prefect")]
             deployed: None,
         }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[cfg(any(feature = "registry", not(feature = "engine")))]
-use flowimage_model::declaration::Base;
-use flowimage_model::declaration::BaseImage;
+use flowimage_model::declaration::{Base, BaseImage};
 use flowimage_model::reference::ImageTag;
 
 use crate::assemble::{Binary, Part, parts};
@@ -14,6 +12,7 @@ use crate::catalog::{Catalog, Registration};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
+use crate::labels;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
 use crate::project::{self, Project};
@@ -21,7 +20,7 @@ use crate::session::Session;
 use crate::target::Target;
 
 /// The form of images that this flowimage makes: another one makes other bytes of the same declaration.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// Changes that are told one by one.
 const TOLD: usize = 20;
@@ -49,6 +48,8 @@ pub struct Plan<'a> {
     pub(crate) created: u64,
     /// The image's layers that are made here, before they are.
     pub(crate) parts: Vec<Part>,
+    /// What the image says of its flow.
+    labels: BTreeMap<String, String>,
     /// All that decides the image's bytes but its bases.
     ingredients: Ingredients,
 }
@@ -82,7 +83,11 @@ impl<'a> Plan<'a> {
         }
         let parts = parts(&unit.declaration, &folder, &binary)?;
         let created = created()?;
-        let ingredients = ingredients(unit, session, &project, &folder, &parts, created)?;
+        let labels = labels::of_flow(unit);
+        let mut ingredients = ingredients(unit, session, &project, &folder, &parts, created)?;
+        for (name, value) in &labels {
+            ingredients.text(format!("label {name}"), value);
+        }
         let plan = Self {
             unit,
             session,
@@ -93,6 +98,7 @@ impl<'a> Plan<'a> {
             catalog,
             created,
             parts,
+            labels,
             ingredients,
         };
         plan.tag(&sha256(b""))?;
@@ -117,6 +123,45 @@ impl<'a> Plan<'a> {
             all.digest(format!("base {reference}"), digest);
         }
         Ok(Some(all))
+    }
+
+    /// What the image says of its flow and of its base, once that was looked up.
+    ///
+    /// # Errors
+    /// The catalog cannot be read.
+    pub(crate) fn labels(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let mut labels = self.labels.clone();
+        if let Base::Image(reference) = self.unit.declaration.base_image.base() {
+            let reference = reference.to_string();
+            let digest = self.known_base(&reference)?;
+            labels.extend(labels::of_base(&reference, digest.as_ref()));
+        }
+        Ok(labels)
+    }
+
+    /// The digest by which a registry knows a base, where one does: that of its pin, or of this build.
+    fn known_base(&self, reference: &str) -> Result<Option<Digest>, Failure> {
+        if self.unit.declaration.local_image {
+            return Ok(None);
+        }
+        let pinned = self.pins()?.remove(reference);
+        Ok(pinned
+            .or_else(|| self.taken(reference))
+            .or_else(|| self.seen(reference)))
+    }
+
+    /// The digest by which its registry knows a base that this command saw in the engine.
+    #[cfg(feature = "engine")]
+    fn seen(&self, reference: &str) -> Option<Digest> {
+        use crate::environment::{base_digest, seen};
+        let image = seen(self.session, &self.unit.declaration, reference)?.ok()?;
+        let (digest, is_known) = base_digest(&image, reference);
+        is_known.then_some(digest)
+    }
+
+    #[cfg(not(feature = "engine"))]
+    fn seen(&self, _reference: &str) -> Option<Digest> {
+        None
     }
 
     /// The digests that bases are pinned to, by reference. None of an author's Dockerfile: it is built as it stands.
@@ -245,32 +290,17 @@ impl<'a> Plan<'a> {
     }
 
     /// What bases are to be pinned to, with their platform: those of this build that a registry knows.
-    #[cfg(feature = "engine")]
     pub(crate) fn pins_to_be(&self) -> Vec<(String, String, Digest)> {
-        use crate::environment::{base_digest, seen};
         let declaration = &self.unit.declaration;
         if declaration.local_image || declaration.dockerfile.is_some() {
             return Vec::new();
         }
         let platform = self.binary.platform().to_string();
         let pin = |reference: String| {
-            if let Some(digest) = self.taken(&reference) {
-                return Some((reference, platform.clone(), digest));
-            }
-            let image = seen(self.session, declaration, &reference)?.ok()?;
-            let (digest, is_known) = base_digest(&image, &reference);
-            is_known.then(|| (reference, platform.clone(), digest))
+            let digest = self.taken(&reference).or_else(|| self.seen(&reference))?;
+            Some((reference, platform.clone(), digest))
         };
         self.bases().into_iter().filter_map(pin).collect()
-    }
-
-    #[cfg(not(feature = "engine"))]
-    pub(crate) fn pins_to_be(&self) -> Vec<(String, String, Digest)> {
-        let platform = self.binary.platform().to_string();
-        let pin = |reference: String| Some((self.taken(&reference)?, reference));
-        let pins = self.bases().into_iter().filter_map(pin);
-        pins.map(|(digest, reference)| (reference, platform.clone(), digest))
-            .collect()
     }
 
     /// The images that this one draws from.
@@ -362,9 +392,14 @@ impl<'a> Plan<'a> {
         registration.identity()
     }
 
-    /// What a registration is called in the catalog, beside the flow's name.
+    /// What a registration is called in the catalog, beside the flow's name. Profiles that lead to one repository may
+    /// differ in tag, schedule and orchestrator, so each has its own.
     pub(crate) fn target_key(&self) -> String {
-        format!("{} {}", self.target, self.binary.platform())
+        let key = format!("{} {}", self.target, self.binary.platform());
+        match &self.session.options.profile {
+            Some(profile) => format!("{key} profile {profile}"),
+            None => key,
+        }
     }
 
     /// Remembers what a registered image was made of, so that a later plan can say what changed since. Where that
@@ -382,7 +417,7 @@ impl<'a> Plan<'a> {
     }
 
     fn details(&self) -> PathBuf {
-        let key = format!("{} {}", self.unit.declaration.name, self.target_key());
+        let key = Project::details_key(self.unit.declaration.name.as_str(), &self.target_key());
         self.project.registered().join(sha256(key.as_bytes()).hex())
     }
 

@@ -75,6 +75,11 @@ impl Project {
         self.products.join("registered")
     }
 
+    /// What stands for a registration in the names of those files: their hash.
+    pub(crate) fn details_key(flow: &str, target: &str) -> String {
+        format!("{flow} {target}")
+    }
+
     /// Where is written down which image was built last of each flow.
     pub fn built(&self) -> PathBuf {
         self.products.join("built")
@@ -88,6 +93,50 @@ impl Project {
     /// Where is written down which environments were built.
     pub fn environments(&self) -> PathBuf {
         self.products.join("environments")
+    }
+
+    /// Where is written down which projects share these products, as they do with one `CARGO_TARGET_DIR`.
+    pub fn sharers(&self) -> PathBuf {
+        self.products.join("projects")
+    }
+
+    /// What layers of images were made of.
+    pub fn layers(&self) -> PathBuf {
+        self.products.join("layers")
+    }
+
+    /// What layers of images hold, for the health checks.
+    pub fn layers_seen(&self) -> PathBuf {
+        self.products.join("layers-seen")
+    }
+
+    /// Images unpacked for a sandbox, as long as it lasts.
+    pub fn roots(&self) -> PathBuf {
+        self.products.join("roots")
+    }
+
+    /// Writes this project down among those that share the products.
+    pub fn share(&self) {
+        let root = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        let path = self.sharers().join(self.mark());
+        let bytes = root.as_os_str().as_encoded_bytes();
+        if fs::read(&path).is_ok_and(|known| known == bytes) {
+            return;
+        }
+        // Where it cannot be written, the products cannot either.
+        let _ = fs::create_dir_all(self.sharers()).and_then(|()| fs::write(&path, bytes));
+    }
+
+    /// Opens a file that processes lock as a sign of what they are at. `None` where the folder cannot be written; then nothing can be known of other processes.
+    pub fn sign(&self, name: &str) -> Option<fs::File> {
+        fs::create_dir_all(&self.products).ok()?;
+        let path = self.products.join(name);
+        fs::File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .ok()
     }
 
     /// What marks this project's things in an engine: 16 hexadecimal digits of its folder's hash.

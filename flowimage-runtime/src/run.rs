@@ -165,6 +165,7 @@ mod tests {
             declaration: "",
             dockerfile: "",
             package: "",
+            repository: "",
             crate_folder: "",
             dockerfile_path: "",
             optimized: false,

@@ -81,7 +81,7 @@ impl Seals {
     }
 }
 
-fn digest(path: &Path) -> io::Result<Digest> {
+pub(crate) fn digest(path: &Path) -> io::Result<Digest> {
     let mut reader = HashingReader::new(File::open(path)?);
     io::copy(&mut reader, &mut io::sink())?;
     Ok(reader.finish().1)

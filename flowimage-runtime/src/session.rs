@@ -1,7 +1,6 @@
 //! What the flows of one command share: the command line's options and the engine.
 
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
 use std::sync::OnceLock;
 
 use tokio::sync::OnceCell;
@@ -18,6 +17,13 @@ use crate::project::Project;
 #[cfg(any(feature = "engine", feature = "registry"))]
 use crate::shared::Shared;
 
+/// Locked by who uses the project's things in the engine, and alone by who sweeps them.
+#[cfg(feature = "engine")]
+pub(crate) const ENGINE_SIGN: &str = "engine.lock";
+
+/// Locked by who makes or reads images in the project's products, and alone by who cleans them.
+pub(crate) const WORK_SIGN: &str = "work.lock";
+
 /// One command at work.
 ///
 /// The engine is reached once, when the first flow needs it, and what dead processes left in it is removed first.
@@ -33,6 +39,8 @@ pub struct Session {
     #[cfg(feature = "engine")]
     pub bases: Shared<EngineImage>,
     files: OnceLock<FileIndex>,
+    /// The sign that this process works on the project's products.
+    work: OnceLock<Option<File>>,
     /// Bases that the embedded builder took from registries and layouts, by reference.
     #[cfg(feature = "registry")]
     pub foundations: Shared<(crate::assemble::Foundation, crate::oci::Digest)>,
@@ -71,6 +79,7 @@ impl Session {
             #[cfg(feature = "engine")]
             bases: Shared::default(),
             files: OnceLock::new(),
+            work: OnceLock::new(),
             #[cfg(feature = "registry")]
             foundations: Shared::default(),
             #[cfg(feature = "registry")]
@@ -110,6 +119,16 @@ impl Session {
         self.files.get_or_init(|| FileIndex::new(project.files()))
     }
 
+    /// Says that images are made or read from now on, until the session ends: `clean` then leaves the project alone.
+    /// Waits while a `clean` is at work.
+    pub(crate) fn begin(&self, project: &Project) {
+        self.work.get_or_init(|| {
+            let sign = project.sign(WORK_SIGN);
+            project.share();
+            sign.filter(|file| file.lock_shared().is_ok())
+        });
+    }
+
     /// Waits until what cancelled flows left in the engine is removed.
     pub async fn settle(&self) {
         #[cfg(feature = "engine")]
@@ -133,25 +152,10 @@ impl Session {
 
     #[cfg(feature = "engine")]
     async fn reach(&self, project: &Project) -> Result<AtWork, Failure> {
-        use crate::engine::{Engine, EngineAddress, LookUp};
         use crate::failure::{Stage, at};
-        if self.options.engine == "none" {
-            return Err(Failure::text(
-                Stage::Plan,
-                "`--engine none` leaves no engine",
-                "leave it out",
-            ));
-        }
-        let address: EngineAddress = self.options.engine.parse().map_err(at(Stage::Plan))?;
-        let look_up = LookUp {
-            configured: self.options.settings.engine.clone(),
-            ..LookUp::from_env(|name| std::env::var(name).ok())
-        };
-        let engine = Engine::connect(&address, &look_up)
-            .await
-            .map_err(at(Stage::Plan))?;
+        let engine = self.connect().await?;
         engine.sweep().await.map_err(at(Stage::Plan))?;
-        let sign = lock_file(&project.products);
+        let sign = project.sign(ENGINE_SIGN);
         // Locked by no one else: no other process of this project lives, and what there is of it was left behind.
         if sign.as_ref().is_some_and(|file| file.try_lock().is_ok()) {
             let kept = crate::environment::kept(&project.environments());
@@ -170,17 +174,24 @@ impl Session {
             _sign: shared,
         })
     }
-}
 
-/// `None` where the folder cannot be written; then nothing can be known of other processes.
-#[cfg(feature = "engine")]
-fn lock_file(products: &Path) -> Option<File> {
-    fs::create_dir_all(products).ok()?;
-    let path = products.join("engine.lock");
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .ok()
+    /// The engine, before anything is removed from it.
+    #[cfg(feature = "engine")]
+    pub(crate) async fn connect(&self) -> Result<crate::engine::Engine, Failure> {
+        use crate::engine::{Engine, EngineAddress, LookUp};
+        use crate::failure::{Stage, at};
+        if self.options.engine == "none" {
+            return Err(Failure::text(
+                Stage::Plan,
+                "`--engine none` leaves no engine",
+                "leave it out",
+            ));
+        }
+        let address: EngineAddress = self.options.engine.parse().map_err(at(Stage::Plan))?;
+        let look_up = LookUp {
+            configured: self.options.settings.engine.clone(),
+            ..LookUp::from_env(|name| std::env::var(name).ok())
+        };
+        Engine::connect(&address, &look_up).await.map_err(at(Stage::Plan))
+    }
 }

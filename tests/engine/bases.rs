@@ -44,9 +44,25 @@ fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
     let said = docker(&["run", "--rm", "--network=none", image]);
     assert!(said.starts_with("\"12."), "{said}");
     docker(&["rmi", image]);
+    // Who looks at the image with other tools learns what it stands on.
+    let inspected = output(
+        Command::new("skopeo")
+            .args(["inspect", "--config", "--tls-verify=false"])
+            .arg(format!("docker://{image}")),
+    );
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
+    let labels = &inspected["config"]["Labels"];
+    assert_eq!(
+        labels["org.opencontainers.image.base.name"],
+        "docker.io/library/debian:bookworm-slim"
+    );
+    let base = labels["org.opencontainers.image.base.digest"].as_str().unwrap();
+    let mirrored = std::fs::read_to_string(flow.root().join("bases/index.json")).unwrap();
+    assert!(mirrored.contains(base), "{base}: {mirrored}");
     let catalog = || std::fs::read_to_string(flow.root().join("flowimage.lock")).unwrap();
     let pinned = catalog();
     assert!(pinned.contains("[base.\"debian:bookworm-slim\"]"), "{pinned}");
+    assert!(pinned.contains(base), "{base}: {pinned}");
 
     // The name moves, to layers compressed with zstd: the pin does not, until it is told to.
     let changed = format!("changed-base-{}:latest", std::process::id());

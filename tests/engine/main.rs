@@ -2,6 +2,7 @@
 
 mod at_hand;
 mod bases;
+mod clean;
 #[path = "../common/mod.rs"]
 mod common;
 mod environments;
@@ -11,6 +12,7 @@ mod killed;
 mod kubernetes;
 mod mishaps;
 mod odbc;
+mod registries;
 mod remote;
 mod run_image;
 mod shared;
@@ -112,6 +114,67 @@ fn skopeo_reads_the_layout() {
     let inspected: serde_json::Value = serde_json::from_str(&inspected).unwrap();
     assert_eq!(inspected["Digest"], lines[0]["digest"]);
     assert_eq!(inspected["Architecture"], "amd64");
+}
+
+/// What OCI's own tool says of something, and whether that is good.
+fn validate(kind: &str, path: &std::path::Path) -> (bool, String) {
+    let mut tool = Command::new("oci-image-tool");
+    let output = tool
+        .args(["validate", "--type", kind])
+        .arg(path)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn layout_manifests_and_configurations_are_valid_by_the_tool_of_oci() {
+    setting("FLOWIMAGE_TEST_ENV");
+    let project = Project::new();
+    let (lines, status) = project.json(&["register", "--no-check"]);
+    assert_eq!(status, 0, "{lines:#?}");
+    let built = test_flow::TestFlow::new("one_environment", &setting("DOCKER_HOST"));
+    let line = test_flow::outcome(
+        &built
+            .command(&["register", "flow-01", "--no-check"])
+            .output()
+            .unwrap(),
+    );
+    let layouts = [
+        (project.path("target/flowimage/images"), lines),
+        (built.root().join("target/flowimage/images"), vec![line]),
+    ];
+    for (layout, lines) in &layouts {
+        let mut all = vec![("image", layout.clone())];
+        for line in lines.iter().filter(|line| line["status"] == "registered") {
+            for (kind, what) in [("manifest", "digest"), ("config", "image_id")] {
+                let hex = line[what].as_str().unwrap().replace("sha256:", "");
+                all.push((kind, layout.join("blobs/sha256").join(hex)));
+            }
+        }
+        assert!(all.len() > 2, "{lines:#?}");
+        for (kind, path) in all {
+            let (good, said) = validate(kind, &path);
+            assert!(good && said.contains("Validation succeeded"), "{kind}: {said}");
+        }
+    }
+    // It looks: a layer with other bytes is none.
+    let layout = &layouts[0].0;
+    let blobs = std::fs::read_dir(layout.join("blobs/sha256")).unwrap();
+    for path in blobs.map(|entry| entry.unwrap().path()) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    let (good, said) = validate("image", layout);
+    assert!(!good && said.contains("digest"), "{said}");
 }
 
 #[test]

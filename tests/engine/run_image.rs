@@ -1,7 +1,19 @@
 //! `run --image`: the registered image on the engine.
 
+use std::process::Command;
+
+use serde_json::Value;
+
 use crate::common::Project;
-use crate::setting;
+use crate::{output, setting};
+
+/// What an engine calls an image of the project's layout.
+fn image_id(project: &Project, digest: &str) -> String {
+    let hex = digest.replace("sha256:", "");
+    let path = project.path("target/flowimage/images/blobs/sha256").join(hex);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    manifest["config"]["digest"].as_str().unwrap().to_owned()
+}
 
 #[test]
 fn run_image_is_what_is_registered_wherever_that_is() {
@@ -31,6 +43,26 @@ fn run_image_is_what_is_registered_wherever_that_is() {
         assert_eq!(inside.status.code(), Some(0), "{said}");
         let here = project.run(&["run", "sorted-airlines", "--param", "reverse=true"]);
         assert_eq!(inside.stdout, here.stdout, "{said}");
+        if place == ["--no-push"] {
+            // The layout has it; what was put into the engine for the run is gone.
+            let (lines, _) = project.json(&["list"]);
+            let id = lines
+                .iter()
+                .find(|line| line["flow"] == "sorted-airlines")
+                .map(|line| image_id(&project, line["built"].as_str().unwrap()));
+            let root = project.path(".").canonicalize().unwrap();
+            let mark = flowimage_runtime::oci::sha256(root.as_os_str().as_encoded_bytes());
+            let images = |arguments: &[&str]| {
+                let mut docker = Command::new("docker");
+                output(docker.arg("images").args(arguments).env("DOCKER_HOST", &engine))
+            };
+            // Pulled from the registry before, or named by another test, it may be there.
+            let format = "{{.ID}} {{.Tag}} {{.Digest}}";
+            let all = images(&["--no-trunc", "--digests", "--format", format]);
+            assert!(!all.contains(&format!("{} <none> <none>", id.unwrap())), "{all}");
+            let names = images(&["--format", "{{.Repository}}"]);
+            assert!(!names.contains(&mark.hex()[..16]), "{names}");
+        }
         // The flow's own exit status and words are passed on.
         let unfit = run(&["run", "sorted-airlines", "--image", "--param", "reverse=3"]);
         let said = String::from_utf8(unfit.stderr).unwrap();

@@ -114,3 +114,68 @@ fn twenty_flows_with_one_environment_build_it_once_and_new_code_builds_nothing()
     assert_eq!(door.builds(), 0);
     assert!(first.iter().zip(&second).all(|(first, second)| first != second));
 }
+
+#[test]
+fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
+    let flow = TestFlow::new("one_environment", &setting("DOCKER_HOST"));
+    let built = || {
+        let output = flow
+            .command(&["build", "--no-check", "--verify", "flow-01"])
+            .output()
+            .unwrap();
+        let line = crate::test_flow::outcome(&output);
+        assert_eq!(line["status"], "built", "{line:#}");
+        assert_eq!(line["verified"], true, "{line:#}");
+        let hex = line["image_id"].as_str().unwrap().replace("sha256:", "");
+        let path = flow.root().join("target/flowimage/images/blobs/sha256").join(hex);
+        let config: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        (line["digest"].clone(), config["config"]["Labels"].clone())
+    };
+    let first = built();
+    let labels = &first.1;
+    assert_eq!(labels["dev.flowimage.flows"], "flow-01", "{labels:#}");
+    assert_eq!(
+        labels["org.opencontainers.image.base.name"],
+        "docker.io/library/debian:bookworm-slim"
+    );
+    // Those by which the engine's own images are swept are none of the flow's.
+    assert!(labels.get("dev.flowimage.project").is_none(), "{labels:#}");
+    std::fs::remove_dir_all(flow.root().join("target/flowimage")).unwrap();
+    assert_eq!(built(), first);
+}
+
+#[test]
+fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_machine() {
+    let door = Door::new();
+    let registry = format!(
+        "{}/environments-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    );
+    // Two projects are as good as two machines: neither sees what the other keeps.
+    let register = |flow: &TestFlow, more: &[&str]| {
+        let arguments = [&["register", "flow-01", "--registry", &registry][..], more].concat();
+        let line = crate::test_flow::outcome(&flow.command(&arguments).output().unwrap());
+        assert_eq!(line["status"], "registered", "{line:#}");
+        line["digest"].clone()
+    };
+    let gzips = |flow: &TestFlow| {
+        let blobs = std::fs::read_dir(flow.root().join("target/flowimage/images/blobs/sha256")).unwrap();
+        let blobs = blobs.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        blobs.filter(|bytes| bytes.starts_with(&[0x1f, 0x8b])).count()
+    };
+    let first = TestFlow::new("one_environment", &door.address());
+    let digest = register(&first, &["--no-check"]);
+    assert_eq!(door.builds(), 1);
+    let all = gzips(&first);
+
+    let second = TestFlow::new("one_environment", &door.address());
+    assert_eq!(register(&second, &["--no-check"]), digest);
+    // The flow's own layer was made there, and no other is there.
+    assert_eq!((door.builds(), gzips(&second)), (0, 1), "of {all}");
+
+    // Health checks read them all.
+    let third = TestFlow::new("one_environment", &door.address());
+    assert_eq!(register(&third, &[]), digest);
+    assert_eq!((door.builds(), gzips(&third)), (0, all));
+}

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Registries on 127.0.0.1: one open to all, one that wants a password. Sourced; needs common.sh.
+# Registries on 127.0.0.1: one open to all, one that wants a password, one with TLS. Sourced; needs common.sh and, for
+# certificates, remote.sh.
 
 # Every character that has broken somebody's encoding: `:` splits user and password, `?>~` and bytes beyond ASCII
 # give the `+` and `/` that tell base64's two alphabets apart, the rest is special to shells, JSON and URLs.
@@ -24,10 +25,44 @@ registry_up() {
     fail "registry $name does not answer (log: $STATE/$name.log)"
 }
 
+# tls_registry: starts the registry with TLS, if it does not run, and prints KEY=VALUE:
+#   PORT    of the registry; its certificate is for 127.0.0.1
+#   CA      the certificate of who signed it, made here and trusted by nobody
+#   OTHER   that of who did not
+tls_registry() {
+    local dir=$STATE/tls-registry-certificates
+    require_packages tls
+    if [[ ! -e $dir/made ]]; then
+        rm -rf "$dir"
+        mkdir -p "$dir"
+        tls_registry_certificates "$dir" >"$STATE/openssl.log" 2>&1 ||
+            fail "openssl failed (log: $STATE/openssl.log)"
+        touch "$dir/made"
+    fi
+    registry_answers tls-registry || { halt tls-registry; registry_up tls-registry; }
+    echo "PORT=$(cat "$STATE/tls-registry.port")"
+    echo "CA=$dir/authority.pem"
+    echo "OTHER=$dir/other.pem"
+}
+
+tls_registry_certificates() (
+    set -e
+    cd "$1"
+    authority "flowimage tests" authority
+    authority "somebody else" other
+    certificate registry IP:127.0.0.1 authority
+)
+
 # Listening is not enough: another process may have been quicker on this port.
 registry_answers() {
     local status
     running "$1" || return 1
+    if [[ $1 == tls-registry ]]; then
+        # What a server with TLS says to plain http; nobody else on this port would.
+        status=$(http_status "$(cat "$STATE/$1.port")" /v2/) || return 1
+        [[ $status == 400 ]]
+        return
+    fi
     status=$(http_status "$(cat "$STATE/$1.port")" /v2/) || return 1
     [[ $1 == auth-registry && $status == 401 || $1 != auth-registry && $status == 200 ]]
 }
@@ -46,6 +81,13 @@ write_registry_config() {
 	http:
 	  addr: 127.0.0.1:$port
 	YAML
+    if [[ $name == tls-registry ]]; then
+        cat >>"$STATE/$name.yml" <<-YAML
+		  tls:
+		    certificate: $STATE/tls-registry-certificates/registry.pem
+		    key: $STATE/tls-registry-certificates/registry.key
+		YAML
+    fi
     if [[ $name == auth-registry ]]; then
         printf %s "$AUTH_PASSWORD" | htpasswd -inB "$AUTH_USER" >"$STATE/htpasswd"
         cat >>"$STATE/$name.yml" <<-YAML

@@ -53,22 +53,22 @@ tls_up() {
 
 port_listens() { ! port_is_free "$1"; }
 
-# certificate NAME SUBJECT-ALTERNATIVE AUTHORITY: a key and a certificate signed by an authority.
+# certificate NAME SUBJECT-ALTERNATIVE AUTHORITY: a key and a certificate signed by an authority, in this folder.
 certificate() {
-    openssl req -x509 -config "$STATE/remote/openssl.cnf" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+    openssl req -x509 -config openssl.cnf -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
         -days 3650 -subj "/CN=flowimage tests" -CA "$3.pem" -CAkey "$3.key" -keyout "$1.key" -out "$1.pem" \
         -addext basicConstraints=critical,CA:FALSE -addext "subjectAltName=$2"
 }
 
 authority() {
-    openssl req -x509 -config "$STATE/remote/openssl.cnf" -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
+    [[ -e openssl.cnf ]] || printf '[req]\ndistinguished_name = dn\n[dn]\n' >openssl.cnf
+    openssl req -x509 -config openssl.cnf -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
         -days 3650 -subj "/CN=$1" -keyout "$2.key" -out "$2.pem" -addext basicConstraints=critical,CA:TRUE
 }
 
 remote_certificates() (
     set -e
     cd "$STATE/remote"
-    printf '[req]\ndistinguished_name = dn\n[dn]\n' >openssl.cnf
     authority "flowimage tests" authority
     authority "somebody else" other
     # For the address alone: `localhost` is another name.

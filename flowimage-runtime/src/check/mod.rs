@@ -5,7 +5,7 @@
 
 mod account;
 pub(crate) mod inside;
-mod layer;
+pub(crate) mod layer;
 mod outside;
 mod probe;
 mod probes;

@@ -252,7 +252,7 @@ async fn in_sandbox(
 /// The image in a folder of this machine, gone with the value.
 async fn unpacked(image: &Image, project: &Project) -> Result<tempfile::TempDir, Failure> {
     use std::os::unix::fs::PermissionsExt;
-    let scratch = project.products.join("roots");
+    let scratch = project.roots();
     let image = image.clone();
     let unpacked = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&scratch)?;

@@ -42,7 +42,7 @@ pub enum Held<'a> {
 impl<'a> Subject<'a> {
     /// Reads the image, the layers that no command of this project has read before.
     pub(super) async fn see(&self, session: &Session, project: &Project) -> Result<Seen<'a>, Failure> {
-        let known = SeenLayers::in_folder(project.products.join("layers-seen"));
+        let known = SeenLayers::in_folder(project.layers_seen());
         let (layers, config) = match self.image {
             Held::Layers(image) => {
                 let document: serde_json::Value = serde_json::from_slice(&image.config).unwrap_or_default();

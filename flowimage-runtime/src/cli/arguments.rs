@@ -122,6 +122,9 @@ pub(super) enum Command {
     Build {
         /// The flows; all without any
         flows: Vec<String>,
+        /// Build twice, the second time from nothing that is remembered, and compare
+        #[arg(long)]
+        verify: bool,
     },
     /// The health checks, on the image built last or on another one at hand
     Check {
@@ -146,6 +149,8 @@ pub(super) enum Command {
     },
     /// The flows of this program: declared, built, registered, deployed, last run
     List,
+    /// Remove what no entry of the catalog needs, here and in the engine
+    Clean,
     /// Remove deployments; without names those of flows that this program no longer has
     #[cfg(feature = "prefect")]
     Unregister {

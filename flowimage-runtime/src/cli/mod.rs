@@ -1,6 +1,7 @@
 //! The command line of a flow binary.
 
 mod arguments;
+mod clean;
 mod list;
 #[cfg(feature = "kubernetes")]
 mod manifests;
@@ -87,7 +88,7 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
     };
     match arguments.command.as_ref().unwrap_or(&fallback) {
         Command::Register { flows, .. } => stages(&select(all, flows)?, arguments, Goal::Register, out, err),
-        Command::Build { flows } => stages(&select(all, flows)?, arguments, Goal::Build, out, err),
+        Command::Build { flows, .. } => stages(&select(all, flows)?, arguments, Goal::Build, out, err),
         Command::Check { flows, image: None } => check(&select(all, flows)?, None, arguments, out, err),
         Command::Check { flows, image } => {
             if flows.len() > 1 {
@@ -96,6 +97,7 @@ fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> R
             check(&[one(all, flows.first())?], image.as_deref(), arguments, out, err)
         }
         Command::Plan { flows } => plan(&select(all, flows)?, arguments, out, err),
+        Command::Clean => clean::clean(&all, arguments, out, err),
         Command::List => list::list(&all, arguments, out, err),
         #[cfg(feature = "prefect")]
         Command::Unregister { flows } => unregister::unregister(&all, flows, arguments, out, err),
@@ -220,6 +222,8 @@ fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> 
         no_push: arguments.no_push,
         no_check: arguments.no_check,
         update_base: arguments.update_base,
+        profile: arguments.profile.clone(),
+        verify: matches!(arguments.command, Some(Command::Build { verify: true, .. })),
         #[cfg(feature = "prefect")]
         orchestrator: arguments.orchestrator.wishes(arguments.profile.as_deref()),
         engine: arguments

@@ -30,6 +30,9 @@ impl Report {
                 "image_id": done.image_id,
                 "checks": done.checks,
             });
+            if done.verified {
+                line["verified"] = json!(true);
+            }
             #[cfg(feature = "prefect")]
             if let Some(deployed) = &done.deployed {
                 line["deployment"] = deployment(deployed);
@@ -41,6 +44,9 @@ impl Report {
                 "{:<10}  {:<24}  {}",
                 done.status, unit.entry.name, done.digest
             );
+            if done.verified {
+                let _ = writeln!(err, "  verified: a second build gave the same bytes");
+            }
             checks(&done.checks, err);
             #[cfg(feature = "prefect")]
             if let Some(deployed) = &done.deployed {

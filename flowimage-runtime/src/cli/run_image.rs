@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::arguments::Arguments;
 use super::{FAILED, Usage, options, runtime};
-use crate::engine::{Engine, LoadRequest};
+use crate::engine::{CHECKED_NAMES, Engine, LoadRequest};
 use crate::environment;
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
@@ -15,6 +15,7 @@ use crate::pipeline::Goal;
 use crate::plan::Plan;
 use crate::session::Session;
 use crate::target::Target;
+use crate::unique::unique;
 
 /// Runs the registered image with these parameters. Its output is passed on, its exit status returned.
 pub(super) fn run_image(
@@ -35,17 +36,29 @@ pub(super) fn run_image(
         .into_iter()
         .collect();
     let ended = runtime()?.block_on(async {
-        let (engine, image) = registered(unit, &session).await?;
+        let Registered {
+            engine,
+            image,
+            loaded,
+        } = registered(unit, &session).await?;
         let mut tell = |bytes: &[u8], error: bool| {
             let to: &mut dyn Write = if error { &mut *err } else { &mut *out };
             let _ = to.write_all(bytes).and_then(|()| to.flush());
         };
-        let running = engine.run_attached(&image, &command, &env, &mut tell);
-        tokio::select! {
-            status = running => status.map_err(at(Stage::Check)),
-            // Dropping the run removes its container.
-            _ = tokio::signal::ctrl_c() => Ok(130),
+        let ended = {
+            let running = engine.run_attached(&image, &command, &env, &mut tell);
+            tokio::select! {
+                status = running => status.map_err(at(Stage::Check)),
+                // Dropping the run removes its container.
+                _ = tokio::signal::ctrl_c() => Ok(130),
+            }
+        };
+        if let Some(name) = loaded {
+            // What is still in use is swept by the next command.
+            engine.settle().await;
+            let _ = engine.remove_image(&name).await;
         }
+        ended
     });
     match ended {
         Ok(status) => Ok(u8::try_from(status).unwrap_or(FAILED)),
@@ -59,8 +72,17 @@ pub(super) fn run_image(
     }
 }
 
-/// The engine, and what the flow's registered image is called there, once it is.
-async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<(&'a Engine, String), Failure> {
+/// A registered image in an engine.
+struct Registered<'a> {
+    engine: &'a Engine,
+    /// What it is called there.
+    image: String,
+    /// The name under which it was put there for this run alone.
+    loaded: Option<String>,
+}
+
+/// The flow's registered image, once the engine has it.
+async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registered<'a>, Failure> {
     let plan = Plan::make(unit, session, Goal::Build)?;
     let Some(known) = plan.known()? else {
         return Err(Failure::text(
@@ -76,16 +98,28 @@ async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<(&'a En
             if engine.image(&name).await.map_err(at(Stage::Plan))?.is_none() {
                 environment::pull(engine, &name, None, &session.progress, unit.entry.name).await?;
             }
-            Ok((engine, name))
+            Ok(Registered {
+                engine,
+                image: name,
+                loaded: None,
+            })
         }
         Target::Layout { folder, .. } => {
+            session.begin(&plan.project);
             let layout = Layout::open(folder).map_err(at(Stage::Plan))?;
             let image = layout.read_image(&known.digest).map_err(at(Stage::Plan))?;
-            let loaded = engine
-                .load(&image, &LoadRequest::default())
-                .await
-                .map_err(at(Stage::Plan))?;
-            Ok((engine, loaded.id.to_string()))
+            // Named, so that the next command finds what a killed one left.
+            let name = format!("{CHECKED_NAMES}/{}:run-{}", plan.project.mark(), unique());
+            let request = LoadRequest {
+                name: Some(name.clone()),
+                ..LoadRequest::default()
+            };
+            let loaded = engine.load(&image, &request).await.map_err(at(Stage::Plan))?;
+            Ok(Registered {
+                engine,
+                image: loaded.id.to_string(),
+                loaded: Some(name),
+            })
         }
     }
 }

@@ -126,4 +126,7 @@ pub struct SweepReport {
     pub containers: Vec<String>,
     /// IDs of images.
     pub images: Vec<String>,
+    /// Bytes of those images as the engine counts them: at most what became free, for layers that other images have
+    /// too stay.
+    pub bytes: u64,
 }

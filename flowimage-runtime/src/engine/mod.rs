@@ -41,5 +41,5 @@ pub const LABEL_OWNER: &str = "dev.flowimage.owner";
 pub const LABEL_HOST: &str = "dev.flowimage.host";
 /// The label that names the project a build belongs to: a hash of its folder's path.
 pub const LABEL_PROJECT: &str = "dev.flowimage.project";
-/// The repository of images that are being checked; the project's hash is their last component.
+/// The repository of images that are being checked or run; the project's hash is their last component.
 pub const CHECKED_NAMES: &str = "flowimage.local/checked";

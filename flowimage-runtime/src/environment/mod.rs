@@ -45,6 +45,7 @@ use store::Store;
 
 pub use base::{base_digest, look, references, seen};
 pub(crate) use context::of_dockerfile;
+pub(crate) use store::forget;
 pub use store::kept;
 
 /// Where environments come from and are kept.
@@ -141,6 +142,7 @@ impl Environments<'_> {
                 self.target,
                 self.session,
                 self.layout,
+                self.are_read(unit),
             )
             .await
         {
@@ -170,6 +172,12 @@ impl Environments<'_> {
         };
         store.remember(&recipe.identity, &foundation, Some(&image.id))?;
         Ok(foundation)
+    }
+
+    /// Whether anybody reads the layers of a flow's image: health checks do.
+    #[cfg(feature = "registry")]
+    fn are_read(&self, unit: &FlowUnit) -> bool {
+        !(self.session.options.no_check || unit.declaration.ignore_healthchecks)
     }
 
     /// Carries the steps out, each on what the one before made. Gives the image that the generated steps stand on

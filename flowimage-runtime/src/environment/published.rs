@@ -55,7 +55,8 @@ pub(crate) async fn publish(
     Ok(Some(format!("{target}:{tag}")))
 }
 
-/// Finds an environment beside the images, and brings its layers here.
+/// Finds an environment beside the images. Its layers are brought here where something reads them; else they stay in
+/// the repository, where the flow's image finds them.
 ///
 /// A registry that does not answer has none: whether it may be written is said where that counts.
 pub(super) async fn find(
@@ -64,6 +65,7 @@ pub(super) async fn find(
     target: &Target,
     session: &Session,
     layout: &Layout,
+    are_read: bool,
 ) -> Option<(Foundation, String)> {
     if !target.is_remote() {
         return None;
@@ -71,7 +73,10 @@ pub(super) async fn find(
     let repository = target.repository(session).ok()?;
     let tag = tag(identity);
     let image = repository.image(&tag, platform).await.ok()??;
-    let image = session.registries.download(&image, layout).await.ok()?;
+    let image = match are_read {
+        true => session.registries.download(&image, layout).await.ok()?,
+        false => image,
+    };
     let foundation = foundation(&image, identity)?;
     Some((foundation, format!("{target}:{tag}")))
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::context_error;
 use crate::assemble::Foundation;
+use crate::clean::prune;
 use crate::engine::{Engine, EngineImage, SavedLimits};
 use crate::failure::{Failure, Stage, at};
 use crate::gzip::GzipWriter;
@@ -37,6 +38,22 @@ pub fn kept(folder: &Path) -> BTreeSet<Digest> {
         .filter_map(|entry| serde_json::from_slice::<Remembered>(&fs::read(entry.path()).ok()?).ok())
         .filter_map(|remembered| remembered.engine_image)
         .collect()
+}
+
+/// Forgets the environments that an image not wanted any more stood on: those with a layer whose blob is not `needed`.
+/// Says what went, with its bytes.
+pub(crate) fn forget(folder: &Path, needed: &BTreeSet<Digest>) -> Vec<(PathBuf, u64)> {
+    let stands = |bytes: &[u8]| {
+        let remembered: Option<Remembered> = serde_json::from_slice(bytes).ok();
+        remembered.is_some_and(|it| it.layers.iter().all(|(blob, _)| needed.contains(&blob.digest)))
+    };
+    let layer = |bytes: &[u8]| {
+        let blob: Option<Descriptor> = serde_json::from_slice(bytes).ok();
+        blob.is_some_and(|blob| needed.contains(&blob.digest))
+    };
+    let mut gone = prune(folder, |_, bytes| stands(&bytes()));
+    gone.extend(prune(&folder.join("layers"), |_, bytes| layer(&bytes())));
+    gone
 }
 
 /// The folder of what is remembered, and the layout that holds the layers.

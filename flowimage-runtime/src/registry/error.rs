@@ -19,6 +19,14 @@ pub enum RegistryError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its certificate is not accepted.
+    #[error("the certificate of the registry {registry} is refused: {reason}")]
+    Certificate {
+        /// `host[:port]`.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// It wants another name or password.
     #[error("the registry {registry} refuses {}", if *known { "the credentials it was given" } else { "to go on without credentials" })]
     Unauthorized {
@@ -121,6 +129,11 @@ impl Advise for RegistryError {
                 "check that {registry} is the registry's name and that it runs; one that speaks plain http must be \
                  named in `[registry] plain_http` of flowimage.toml"
             ),
+            RegistryError::Certificate { .. } => {
+                "nothing was sent; add its authority to the system's certificates, or name a file with it in the \
+                 variable SSL_CERT_FILE"
+                    .to_owned()
+            }
             RegistryError::Unauthorized { registry, .. } => format!("log in with `docker login {registry}`"),
             RegistryError::Credentials { registry, .. } => {
                 format!("repair it, or log in again with `docker login {registry}`")

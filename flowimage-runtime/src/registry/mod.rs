@@ -35,7 +35,8 @@ mod retry;
 mod settings;
 mod upload;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use credentials::{CredentialPlaces, login};
 pub use error::RegistryError;
@@ -43,6 +44,8 @@ pub use settings::RegistrySettings;
 
 use auth::Authorizations;
 use client::Client;
+
+use crate::oci::Digest;
 
 /// What a repository is opened for: the rights that its token service is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +69,12 @@ struct Shared {
     settings: RegistrySettings,
     client: Client,
     authorizations: Authorizations,
+    /// Blobs under way or done, so that flows that share one do not send or fetch it each for themselves.
+    turns: Mutex<HashMap<String, Turn>>,
 }
+
+/// Held by who sends or fetches a blob; then, of one sent, a repository that has it.
+type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
 
 impl Registries {
     /// Registries spoken to in this way.
@@ -88,6 +96,12 @@ impl Registries {
             access,
             mounts_from: None,
         }
+    }
+
+    /// Whose turn it is with a blob of a registry or layout.
+    fn turn(&self, place: &str, blob: &Digest) -> Turn {
+        let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(format!("{place} {blob}")).or_default().clone()
     }
 
     /// The repository that a `Source::Repository` names: `registry[:port]/path`.

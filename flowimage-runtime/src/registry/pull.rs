@@ -322,7 +322,7 @@ impl Registries {
             let Source::Repository(place) = &layer.source else {
                 return Ok(layer);
             };
-            let path = self.source(place).fetch(&layer.blob, layout).await?;
+            let path = self.fetch(place, &layer.blob, layout).await?;
             Ok(Layer {
                 source: Source::File(path),
                 ..layer
@@ -333,6 +333,18 @@ impl Registries {
             layers: layers.try_collect().await?,
             ..image.clone()
         })
+    }
+
+    /// Downloads a blob of a repository, once for all that want it at the same time.
+    pub(super) async fn fetch(
+        &self,
+        place: &str,
+        blob: &Descriptor,
+        layout: &Layout,
+    ) -> Result<PathBuf, RegistryError> {
+        let turn = self.turn(&layout.root().to_string_lossy(), &blob.digest);
+        let _turn = turn.lock().await;
+        self.source(place).fetch(blob, layout).await
     }
 }
 

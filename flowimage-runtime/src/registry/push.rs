@@ -90,18 +90,45 @@ impl Repository {
         sent.buffer_unordered(parallel).try_collect::<()>().await
     }
 
+    /// Sends a layer that the repository lacks. Of several repositories of a registry that lack it, one gets it, and the
+    /// others take it over from there.
     async fn send_layer(&self, layer: &Layer, layout: &Layout, ask: Ask) -> Result<(), RegistryError> {
         let blob = &layer.blob;
+        let turn = self.registries.turn(&self.registry, &blob.digest);
         if ask == Ask::First && self.has(blob).await? {
+            // Who is sending it elsewhere will know a place soon enough.
+            if let Ok(mut place) = turn.try_lock() {
+                place.get_or_insert_with(|| self.path.clone());
+            }
             return Ok(());
         }
+        let mut place = turn.lock().await;
+        if let Some(path) = place.clone()
+            && ask == Ask::First
+        {
+            drop(place);
+            // Sent while we waited, or to be had from its neighbour; where that is refused, each sends for itself.
+            if path == self.path && self.has(blob).await?
+                || self.mount(blob, &format!("{}/{path}", self.registry)).await?
+            {
+                return Ok(());
+            }
+            return self.send_file(layer, layout).await;
+        }
+        self.send_file(layer, layout).await?;
+        *place = Some(self.path.clone());
+        Ok(())
+    }
+
+    async fn send_file(&self, layer: &Layer, layout: &Layout) -> Result<(), RegistryError> {
+        let blob = &layer.blob;
         match &layer.source {
             Source::File(path) => self.upload(blob, Content::File(path)).await,
             Source::Repository(place) => {
                 if self.mount(blob, place).await? {
                     return Ok(());
                 }
-                let path = self.registries.source(place).fetch(blob, layout).await?;
+                let path = self.registries.fetch(place, blob, layout).await?;
                 self.upload(blob, Content::File(&path)).await
             }
         }

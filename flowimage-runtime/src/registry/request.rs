@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use super::auth::Authorization;
 use super::retry::{Retry, Tries, Trouble};
 use super::{RegistryError, Repository};
+use crate::tls;
 
 /// Bytes read of an error's body.
 const ERROR_LIMIT: u64 = 16 << 10;
@@ -312,11 +313,28 @@ impl Repository {
         &self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> RegistryError {
-        RegistryError::Unreachable {
-            registry: self.registry.clone(),
-            source: source.into(),
+        let (registry, source) = (self.registry.clone(), source.into());
+        match tls::cause(source.as_ref()) {
+            Some(rustls::Error::InvalidCertificate(bad)) => RegistryError::Certificate {
+                registry,
+                reason: fault(bad),
+            },
+            _ => RegistryError::Unreachable { registry, source },
         }
     }
+}
+
+/// What is wrong with a certificate, in words.
+fn fault(bad: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Bad;
+    let words = match bad {
+        Bad::UnknownIssuer | Bad::BadSignature => "no authority that this machine trusts has signed it",
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "it is for another name",
+        Bad::Expired | Bad::ExpiredContext { .. } => "it has expired",
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "it is not valid yet",
+        other => return other.to_string(),
+    };
+    words.to_owned()
 }
 
 /// A header's text.

@@ -71,6 +71,54 @@ async fn layers_of_the_same_registry_are_mounted_and_never_downloaded() {
 }
 
 #[tokio::test]
+async fn a_layer_that_flows_share_is_sent_once_and_taken_over_by_the_others() {
+    let made = made("a");
+    for mounts in [true, false] {
+        let server = Server::fake().await;
+        server.store.lock().unwrap().mounts = mounts;
+        let registries = Registries::new(settings());
+        let flows: Vec<_> = (0..5)
+            .map(|flow| registries.repository(&server.address, &format!("etl/flow-{flow}"), Access::Push))
+            .collect();
+        let pushes = flows
+            .iter()
+            .map(|flow| flow.push(&made.image, Some("x"), &made.layout));
+        for pushed in futures_util::future::join_all(pushes).await {
+            assert_eq!(pushed.unwrap(), made.image.digest());
+        }
+        for flow in 0..5 {
+            let repository = format!("etl/flow-{flow}");
+            assert!(server.store.lock().unwrap().serves(&repository, "x"));
+        }
+        for layer in &made.image.layers {
+            let sent = server.count("PUT", layer.blob.digest.hex());
+            // Where a registry mounts nothing, each gets its own.
+            assert_eq!(sent, if mounts { 1 } else { 5 });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_flows_share_is_downloaded_once() {
+    let server = Server::fake().await;
+    let made = made("a");
+    repository(&server)
+        .push(&made.image, Some("latest"), &made.layout)
+        .await
+        .unwrap();
+    let registries = Registries::new(settings());
+    let image = seen_from_afar(&registries, &server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let layout = flowimage_runtime::layout::Layout::open(folder.path()).unwrap();
+    server.forget();
+    let downloads = (0..5).map(|_| registries.download(&image, &layout));
+    for downloaded in futures_util::future::join_all(downloads).await {
+        assert!(downloaded.unwrap().layers.iter().all(|it| layout.has(&it.blob)));
+    }
+    assert_eq!(server.count("GET", "/blobs/"), image.layers.len());
+}
+
+#[tokio::test]
 async fn layers_that_are_not_mounted_pass_through_the_layout() {
     let server = Server::fake().await;
     let made = made("a");

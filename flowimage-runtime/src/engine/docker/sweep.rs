@@ -58,7 +58,7 @@ impl Engine {
         let unnamed = filters(&[("label", &of_project), ("dangling", "true")]);
         for image in self.listed_images(unnamed).await? {
             let Ok(id) = digest(&image.id) else { continue };
-            if !keep(&id) && self.remove_unused(id.as_str()).await? {
+            if !keep(&id) && self.remove_unused(id.as_str(), image.size, &mut report).await? {
                 report.images.push(id.to_string());
             }
         }
@@ -69,7 +69,7 @@ impl Engine {
         {
             let names = image.repo_tags.into_iter();
             for name in names.filter(|name| name.starts_with(CHECKED_NAMES)) {
-                if self.remove_unused(&name).await? {
+                if self.remove_unused(&name, image.size, &mut report).await? {
                     report.images.push(name);
                 }
             }
@@ -114,13 +114,23 @@ impl Engine {
     }
 
     /// Removes a name, and the image with its last one; `false` where it is in use, or gone already.
-    async fn remove_unused(&self, name: &str) -> Result<bool, EngineError> {
+    async fn remove_unused(
+        &self,
+        name: &str,
+        size: i64,
+        report: &mut SweepReport,
+    ) -> Result<bool, EngineError> {
         match self
             .docker
             .remove_image(name, None::<RemoveImageOptions>, None)
             .await
         {
-            Ok(_) => Ok(true),
+            Ok(done) => {
+                if done.iter().any(|it| it.deleted.is_some()) {
+                    report.bytes += u64::try_from(size).unwrap_or(0);
+                }
+                Ok(true)
+            }
             Err(Error::DockerResponseServerError {
                 status_code: 404 | 409,
                 ..

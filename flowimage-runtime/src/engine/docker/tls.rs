@@ -1,6 +1,5 @@
 //! Engines behind mutual TLS.
 
-use std::error::Error as StdError;
 use std::path::Path;
 
 use bollard::errors::Error;
@@ -11,6 +10,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::TIMEOUT;
 use crate::engine::{Certificates, EngineError, TlsFault};
+use crate::tls;
 
 /// A client with the certificates of a folder, all of which are looked at first: bollard reads them in the middle of a
 /// handshake, and goes without those that it cannot read.
@@ -51,21 +51,7 @@ pub(super) fn fault(error: &Error) -> Option<TlsFault> {
             .contains("HTTP request to an HTTPS server")
             .then_some(TlsFault::Encrypted);
     }
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<rustls::Error>() {
-            return Some(fault_of(error));
-        }
-        // An I/O error hides the error it was made of from `source`.
-        cause = match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
+    tls::cause(error).map(fault_of)
 }
 
 fn fault_of(error: &rustls::Error) -> TlsFault {
