@@ -161,6 +161,7 @@ async fn of_engine(
         platform: None,
         pinned: None,
         anew: false,
+        place: None,
     };
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await

@@ -37,8 +37,8 @@ use crate::progress::{Event, milliseconds};
 use crate::project::Project;
 use crate::session::Session;
 use crate::target::Target;
+use base::{Place, account_of, key, user};
 pub(crate) use base::{Wanted, base};
-use base::{account_of, key, user};
 use recipe::{Recipe, Step};
 use secrets::Secrets;
 use store::Store;
@@ -104,6 +104,7 @@ impl Environments<'_> {
                 platform: platform.as_ref(),
                 pinned: self.pins.get(reference),
                 anew: self.session.options.update_base,
+                place: Some(Place::of(unit)),
             };
             let flow = unit.entry.name;
             let work = || base(self.engine, &wanted, &self.session.progress, flow);
