@@ -4,6 +4,7 @@ mod at_hand;
 mod bases;
 #[path = "../common/mod.rs"]
 mod common;
+mod declared;
 mod door;
 mod environments;
 mod from_prefect;
