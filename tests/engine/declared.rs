@@ -23,6 +23,18 @@ fn declared(engine: &str) -> TestFlow {
     flow
 }
 
+/// Puts what a test alone knows into the program, in the place of a text of this length.
+fn replace(flow: &TestFlow, compiled: &str, text: &str) {
+    assert_eq!(text.len(), compiled.len(), "{text}");
+    // By another process: a file that this one held open for writing could not be run.
+    output(
+        Command::new("sed")
+            .env("LC_ALL", "C")
+            .args(["-i", &format!("s|{compiled}|{text}|g")])
+            .arg(flow.root().join("target/declared")),
+    );
+}
+
 /// A place in the registry that no other run has used.
 fn registry(flow: &TestFlow) -> String {
     format!("{}/declared-{}", setting("FLOWIMAGE_TEST_REGISTRY"), flow.mark())
@@ -38,6 +50,15 @@ fn registered(flow: &TestFlow, name: &str) -> String {
     let image = line["image"].as_str().unwrap().to_owned();
     docker(&["pull", "-q", &image]);
     image
+}
+
+/// A line of what `plan` says of a flow.
+fn planned(flow: &TestFlow, name: &str, line: &str) -> String {
+    let said = outcome(&flow.command(&["plan", name]).output().unwrap());
+    said["plan"][line]
+        .as_str()
+        .unwrap_or_else(|| panic!("{said:#}"))
+        .to_owned()
 }
 
 /// What the flow of an image returns.
@@ -89,6 +110,7 @@ fn sha256(text: &str) -> String {
 #[test]
 fn secrets_reach_the_steps_and_nothing_else() {
     let flow = declared(&setting("DOCKER_HOST"));
+    replace(&flow, "0000000000000000;", &format!("{};", flow.mark()));
     let token = format!("token-{}", sha256(&flow.mark()));
     let netrc = format!("machine index.test login me password pass-{}", sha256(&token));
     fs::write(flow.root().join("tests/flows/declared/netrc"), &netrc).unwrap();
@@ -336,22 +358,36 @@ fn an_entrypoint_that_runs_its_arguments_stays_and_another_goes() {
         "ENTRYPOINT [\"cat\"]\nCMD [\"/etc/os-release\"]",
     );
     let flow = declared(&setting("DOCKER_HOST"));
-    for (name, entrypoint, front) in [
-        ("behind-front", json!(["/front", "/opt/flow/flow"]), "the front"),
+    let kept = "`/front` of the base, which runs the flow as its argument (when it was last built)";
+    let replaced = "the flow itself, in place of the base's `cat`, which does not run its arguments (when it was last \
+                    built)";
+    for (name, words, front, told) in [
+        (
+            "behind-front",
+            &["/front", "/opt/flow/flow"][..],
+            "the front",
+            kept,
+        ),
         (
             "built-behind-front",
-            json!(["/front", "/opt/flow/flow"]),
+            &["/front", "/opt/flow/flow"],
             "the front",
+            kept,
         ),
-        ("on-tool", json!(["/opt/flow/flow"]), "nobody"),
+        ("on-tool", &["/opt/flow/flow"], "nobody", replaced),
     ] {
+        assert_eq!(
+            planned(&flow, name, "entrypoint"),
+            "not known before it was built here once"
+        );
         let image = registered(&flow, name);
         let config = config(&image);
         assert_eq!(
             (&config["Entrypoint"], &config["Cmd"]),
-            (&entrypoint, &json!(["run", name]))
+            (&json!(words), &json!(["run", name]))
         );
         assert_eq!(returned(&image), front, "{name}");
+        assert_eq!(planned(&flow, name, "entrypoint"), told);
     }
 }
 
@@ -392,6 +428,10 @@ fn steps_run_as_root_and_the_flow_as_who_is_said() {
             );
         }
     }
+    assert_eq!(
+        planned(&flow, "user-of-the-dockerfile", "context"),
+        "the crate's folder without `target` and `.git`, as there is no ignore file"
+    );
     assert_eq!(files(), before, "the author's folder is read, never written");
 }
 
@@ -421,18 +461,10 @@ fn flows_of_one_image_are_one_image() {
     }
 }
 
-/// The program with another base: what a test alone knows of its name takes the place of what was compiled in.
+/// The program with another base.
 fn with_base(name: &str) -> TestFlow {
     let flow = declared(&setting("DOCKER_HOST"));
-    let compiled = "127.0.0.1:00000/flowimage-test/private:1";
-    assert_eq!(name.len(), compiled.len(), "{name}");
-    // By another process: a file that this one held open for writing could not be run.
-    output(
-        Command::new("sed")
-            .env("LC_ALL", "C")
-            .args(["-i", &format!("s|{compiled}|{name}|g")])
-            .arg(flow.root().join("target/declared")),
-    );
+    replace(&flow, "127.0.0.1:00000/flowimage-test/private:1", name);
     flow
 }
 

@@ -44,7 +44,7 @@ use secrets::Secrets;
 use store::Store;
 
 pub use base::{base_digest, look, references, seen};
-pub(crate) use context::of_dockerfile;
+pub(crate) use context::{ignore_file, of_dockerfile};
 pub use store::kept;
 
 /// Where environments come from and are kept.
@@ -67,6 +67,8 @@ pub struct Environments<'a> {
     pub platform: &'a Platform,
     /// Where the flow's image goes, and where environments may be found.
     pub target: &'a Target,
+    /// Where other flows' images are at the same registry: an environment may have come there with one of them.
+    pub neighbours: Vec<Target>,
 }
 
 impl Environments<'_> {
@@ -135,16 +137,7 @@ impl Environments<'_> {
         }
         let is_built = !recipe.steps.is_empty();
         #[cfg(feature = "registry")]
-        if is_built
-            && let Some((known, place)) = published::find(
-                &recipe.identity,
-                self.platform,
-                self.target,
-                self.session,
-                self.layout,
-            )
-            .await
-        {
+        if is_built && let Some((known, place)) = self.published(recipe).await {
             store.remember(&recipe.identity, &known, None)?;
             let environment = environment();
             tell(Event::Found { environment, place });
@@ -171,6 +164,13 @@ impl Environments<'_> {
         };
         store.remember(&recipe.identity, &foundation, Some(&image.id))?;
         Ok(foundation)
+    }
+
+    #[cfg(feature = "registry")]
+    async fn published(&self, recipe: &Recipe) -> Option<(Foundation, String)> {
+        let places: Vec<&Target> = std::iter::once(self.target).chain(&self.neighbours).collect();
+        let (session, layout) = (self.session, self.layout);
+        published::find(&recipe.identity, self.platform, &places, session, layout).await
     }
 
     /// Carries the steps out, each on what the one before made. Gives the image that the generated steps stand on

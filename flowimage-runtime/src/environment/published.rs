@@ -9,6 +9,7 @@ use crate::assemble::Foundation;
 use crate::failure::{Failure, Stage, at};
 use crate::layout::Layout;
 use crate::oci::{Digest, Image, Platform};
+use crate::registry::Access;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -55,25 +56,34 @@ pub(crate) async fn publish(
     Ok(Some(format!("{target}:{tag}")))
 }
 
-/// Finds an environment beside the images, and brings its layers here.
+/// Finds an environment beside the images, and brings its layers here: in the repository that the flow goes to, or in
+/// those of other flows at the same registry.
 ///
 /// A registry that does not answer has none: whether it may be written is said where that counts.
 pub(super) async fn find(
     identity: &Digest,
     platform: &Platform,
-    target: &Target,
+    places: &[&Target],
     session: &Session,
     layout: &Layout,
 ) -> Option<(Foundation, String)> {
-    if !target.is_remote() {
-        return None;
-    }
-    let repository = target.repository(session).ok()?;
     let tag = tag(identity);
-    let image = repository.image(&tag, platform).await.ok()??;
-    let image = session.registries.download(&image, layout).await.ok()?;
-    let foundation = foundation(&image, identity)?;
-    Some((foundation, format!("{target}:{tag}")))
+    for place in places {
+        let Target::Repository { registry, path } = place else {
+            continue;
+        };
+        let repository = session.registries.repository(registry, path, Access::Pull);
+        let Ok(Some(image)) = repository.image(&tag, platform).await else {
+            continue;
+        };
+        let Ok(image) = session.registries.download(&image, layout).await else {
+            continue;
+        };
+        if let Some(foundation) = foundation(&image, identity) {
+            return Some((foundation, format!("{place}:{tag}")));
+        }
+    }
+    None
 }
 
 fn image(foundation: &Foundation, identity: &Digest, platform: &Platform) -> Image {
