@@ -228,7 +228,8 @@ fn secrets_are_refused_without_buildkit() {
         let message = line["error"]["message"].as_str().unwrap();
         assert!(
             message.starts_with(&format!("`secrets`: {name} "))
-                && message.ends_with("has no BuildKit, and only BuildKit keeps secrets out of layers"),
+                && message.contains("has no BuildKit, and only BuildKit keeps secrets out of layers\n")
+                && message.contains(" | RUN --mount=type=secret,id=FLOWIMAGE_TEST_TOKEN,"),
             "{line:#}"
         );
         let advice = line["error"]["advice"].as_str().unwrap();

@@ -231,7 +231,7 @@ impl Environments<'_> {
             true => &step.text_with_caches,
             false => &step.text,
         };
-        let secrets = Secrets::read(declaration, self.folder, info)?;
+        let secrets = Secrets::read(declaration, &unit.rendered.text, self.folder, info)?;
         let platform = declaration.platform.as_ref().map(oci_platform);
         let mut request = BuildRequest {
             project: Some(self.project.mark()),
@@ -242,7 +242,7 @@ impl Environments<'_> {
             ..BuildRequest::new(text.clone())
         };
         if step.is_generated {
-            python::check(declaration, self.engine, on).await?;
+            python::check(unit, self.engine, on).await?;
             let user = user(on).unwrap_or(DEFAULT_USER);
             request
                 .build_args
