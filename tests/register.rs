@@ -230,7 +230,9 @@ fn plan_changes_nothing() {
     let project = Project::new();
     let (lines, status) = project.json(&["plan"]);
     assert_eq!((lines.len(), status), (3, 0));
-    assert_eq!(lines[0]["plan"]["base"], "scratch (inferred from the keys)");
+    let plan = &lines[0]["plan"];
+    assert_eq!(plan["base"], "scratch (inferred: nothing needs RUN)");
+    assert_eq!(plan["entrypoint"], "the flow itself");
     assert!(!project.path("target/flowimage").exists() && !project.path("flowimage.lock").exists());
 }
 

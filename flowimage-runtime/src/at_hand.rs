@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::assemble::Foundation;
+use crate::base::entrypoint::told;
 use crate::check::{self, Held, Subject};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
@@ -32,18 +34,25 @@ pub async fn check(unit: &FlowUnit, reference: Option<&str>, session: &Session) 
     }
 }
 
-/// Remembers an image as the one built last of its flow.
+/// Remembers an image as the one built last of its flow, and what became of the entrypoint of what it stands on.
 ///
 /// # Errors
 /// The layout or the project's folder cannot be written.
-pub fn remember(unit: &FlowUnit, image: &Image, layout: &Layout, project: &Project) -> Result<(), Failure> {
+pub fn remember(
+    unit: &FlowUnit,
+    image: &Image,
+    foundation: &Foundation,
+    layout: &Layout,
+    project: &Project,
+) -> Result<(), Failure> {
     layout.put(&image.config).map_err(at(Stage::Build))?;
     let digest = layout.put(&image.manifest).map_err(at(Stage::Build))?;
     let folder = project.built();
+    let text = format!("{digest}\n{}\n", told(&foundation.config, &foundation.entrypoint));
     let write = || {
         fs::create_dir_all(&folder)?;
         let file = tempfile::NamedTempFile::new_in(&folder)?;
-        fs::write(file.path(), digest.as_str())?;
+        fs::write(file.path(), &text)?;
         file.persist(folder.join(unit.entry.name))
             .map_err(|error| error.error)
     };
@@ -56,6 +65,12 @@ pub fn remember(unit: &FlowUnit, image: &Image, layout: &Layout, project: &Proje
     })
 }
 
+/// What became of the entrypoint of what the image built last stands on.
+pub(crate) fn entrypoint(unit: &FlowUnit, project: &Project) -> Option<String> {
+    let text = fs::read_to_string(project.built().join(unit.entry.name)).ok()?;
+    Some(text.lines().nth(1)?.to_owned())
+}
+
 fn last_built(unit: &FlowUnit, project: &Project) -> Result<(Image, String), Failure> {
     let name = unit.entry.name;
     let missing = || {
@@ -66,7 +81,12 @@ fn last_built(unit: &FlowUnit, project: &Project) -> Result<(Image, String), Fai
         )
     };
     let text = fs::read_to_string(project.built().join(name)).map_err(|_| missing())?;
-    let digest: Digest = text.trim().parse().map_err(|_| missing())?;
+    let digest: Digest = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|_| missing())?;
     let layout = Layout::open(project.layout()).map_err(at(Stage::Check))?;
     let image = layout.read_image(&digest).map_err(|_| missing())?;
     Ok((image, format!("{name}@{digest}")))
@@ -163,6 +183,7 @@ async fn of_engine(
         platform: None,
         pinned: None,
         anew: false,
+        place: None,
     };
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await

@@ -259,7 +259,7 @@ fn built(folder: &Path, needed: &Needed) -> Vec<(PathBuf, u64)> {
     let mut gone = Vec::new();
     for (_, path, size) in files(folder) {
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let digest: Option<Digest> = text.trim().parse().ok();
+        let digest: Option<Digest> = text.lines().next().and_then(|line| line.parse().ok());
         if digest.is_some_and(|digest| !needed.blobs.contains(&digest)) && fs::remove_file(&path).is_ok() {
             gone.push((path, size));
         }

@@ -40,6 +40,7 @@ pub mod plan;
 pub mod prefect;
 pub mod progress;
 pub mod project;
+mod reasons;
 #[cfg(feature = "registry")]
 pub mod registry;
 pub mod run;

@@ -279,6 +279,7 @@ impl<'a> Plan<'a> {
             folder: &self.folder,
             platform: &self.binary.platform(),
             target: &self.target,
+            neighbours: self.neighbours()?,
         };
         environments.of(self.unit).await
     }
@@ -367,7 +368,13 @@ impl<'a> Built<'a> {
 
     async fn check(self) -> Result<Checked<'a>, Stopped> {
         let unit = self.plan.unit;
-        at_hand::remember(unit, &self.image, &self.layout, &self.plan.project)?;
+        at_hand::remember(
+            unit,
+            &self.image,
+            &self.foundation,
+            &self.layout,
+            &self.plan.project,
+        )?;
         let seals = Seals::of(&self.image);
         if self.plan.waives_checks() {
             return Ok(Checked {

@@ -1,10 +1,13 @@
 //! The plan: a declaration with everything resolved on this machine, and how it stands to what is registered.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "engine")]
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flowimage_model::declaration::{Base, BaseImage};
+#[cfg(any(feature = "registry", not(feature = "engine")))]
+use flowimage_model::declaration::Base;
 use flowimage_model::reference::ImageTag;
 
 use crate::assemble::{Binary, Part, parts};
@@ -16,6 +19,7 @@ use crate::labels;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
 use crate::project::{self, Project};
+use crate::reasons;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -314,6 +318,18 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Where images of other flows are registered at the same registry, for the same platform.
+    #[cfg(feature = "engine")]
+    pub(crate) fn neighbours(&self) -> Result<Vec<Target>, Failure> {
+        let platform = format!(" {}", self.binary.platform());
+        let flows = self.catalog.all().map_err(at(Stage::Plan))?;
+        let keys: BTreeSet<String> = flows.into_values().flat_map(BTreeMap::into_keys).collect();
+        let targets = keys
+            .iter()
+            .filter_map(|key| Target::of_text(key.strip_suffix(&platform)?));
+        Ok(targets.filter(|it| it.is_beside(&self.target)).collect())
+    }
+
     /// The registration at this target that a flow with these ingredients already has, and that needs no new image.
     pub(crate) fn registered(&self, now: &Ingredients) -> Result<Option<Registration>, Failure> {
         let known = self.known()?;
@@ -425,13 +441,15 @@ impl<'a> Plan<'a> {
     pub async fn explain(&self) -> Result<BTreeMap<&'static str, String>, Failure> {
         let declaration = &self.unit.declaration;
         let mut lines = BTreeMap::new();
-        let base = &declaration.base_image;
-        let why = match base {
-            BaseImage::Declared(_) => "declared",
-            BaseImage::Dockerfile(_) => "the Dockerfile's",
-            BaseImage::Inferred(_) => "inferred from the keys",
-        };
-        lines.insert("base", format!("{} ({why})", base.base()));
+        lines.insert("base", reasons::base(declaration));
+        lines.insert(
+            "entrypoint",
+            reasons::entrypoint(self.unit, &self.project, declaration),
+        );
+        #[cfg(feature = "engine")]
+        if let Some(dockerfile) = &declaration.dockerfile {
+            lines.insert("context", reasons::context(declaration, dockerfile, &self.folder));
+        }
         lines.insert(
             "builder",
             match declaration.needs_run() {

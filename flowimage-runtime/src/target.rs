@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use flowimage_model::Declaration;
+#[cfg(feature = "engine")]
+use flowimage_model::reference::ImageReference;
 use flowimage_model::reference::{ImageName, RegistryUrl};
 
 use crate::failure::{Failure, Stage, at};
@@ -77,6 +79,34 @@ impl Target {
             registry: reference.registry().to_owned(),
             path: reference.repository().to_owned(),
         })
+    }
+
+    /// The repository that a target's text names; nothing for a layout's.
+    #[cfg(feature = "engine")]
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        if text.starts_with("layout:") {
+            return None;
+        }
+        let reference: ImageReference = text.parse().ok()?;
+        Some(Target::Repository {
+            registry: reference.registry().to_owned(),
+            path: reference.repository().to_owned(),
+        })
+    }
+
+    /// Whether both are repositories of one registry, and not the same.
+    #[cfg(feature = "engine")]
+    pub(crate) fn is_beside(&self, other: &Target) -> bool {
+        match (self, other) {
+            (
+                Target::Repository { registry, path },
+                Target::Repository {
+                    registry: other,
+                    path: elsewhere,
+                },
+            ) => registry == other && path != elsewhere,
+            _ => false,
+        }
     }
 
     fn layout(folder: PathBuf, root: &Path) -> Self {

@@ -5,6 +5,8 @@ mod bases;
 mod clean;
 #[path = "../common/mod.rs"]
 mod common;
+mod declared;
+mod door;
 mod environments;
 mod from_prefect;
 mod gallery;

@@ -1,118 +1,177 @@
 //! Flows that share an environment, counted at the engine's door.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::door::Door;
 use crate::setting;
 use crate::test_flow::TestFlow;
 
-/// A socket in front of the engine that counts the builds asked for.
-struct Door {
-    folder: tempfile::TempDir,
-    builds: Arc<AtomicUsize>,
+/// The program of the twenty on a machine of its own: a project folder, and an engine behind a door.
+struct Machine {
+    door: Door,
+    flow: TestFlow,
 }
 
-impl Door {
-    fn new() -> Self {
-        let engine = setting("DOCKER_HOST");
-        let engine = engine
-            .strip_prefix("unix://")
-            .expect("an engine on a socket")
-            .to_owned();
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("door.sock")).unwrap();
-        let builds = Arc::new(AtomicUsize::new(0));
-        let counted = builds.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(engine) = UnixStream::connect(&engine) else {
-                    continue;
-                };
-                let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-                let counted = counted.clone();
-                std::thread::spawn(move || {
-                    carry(client, engine, &|first| {
-                        counted.fetch_add(asks(first), Ordering::SeqCst)
-                    })
-                });
-                std::thread::spawn(move || carry(back.0, back.1, &|_| 0));
-            }
-        });
-        Self { folder, builds }
-    }
-
-    fn address(&self) -> String {
-        format!("unix://{}/door.sock", self.folder.path().display())
-    }
-
-    /// How many builds were asked for since the last time.
-    fn builds(&self) -> usize {
-        self.builds.swap(0, Ordering::SeqCst)
-    }
+/// What became of the twenty.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    statuses: BTreeSet<String>,
+    /// How many builds the engine was asked for.
+    builds: usize,
+    /// What was told of steps that ran.
+    steps: Vec<String>,
+    /// Where an environment was found.
+    found: Vec<String>,
 }
 
-/// 1 for the first bytes of a request to build. Each request has a connection of its own.
-fn asks(first: &[u8]) -> usize {
-    let text = String::from_utf8_lossy(first);
-    let path = text
-        .strip_prefix("POST ")
-        .and_then(|rest| rest.split([' ', '?']).next());
-    usize::from(path.is_some_and(|path| path.ends_with("/build")))
-}
-
-/// Copies one direction until its end, and passes the end on.
-fn carry(mut from: UnixStream, mut to: UnixStream, first: &dyn Fn(&[u8]) -> usize) {
-    let mut buffer = vec![0; 64 << 10];
-    let mut seen = false;
-    while let Ok(read) = from.read(&mut buffer) {
-        if read == 0 || to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-        if !seen {
-            first(&buffer[..read]);
-            seen = true;
-        }
+impl Machine {
+    fn new(engine: &str) -> Self {
+        let door = Door::new(&setting(engine));
+        let flow = TestFlow::new("one_environment", &door.address());
+        Self { door, flow }
     }
-    let _ = to.shutdown(Shutdown::Write);
+
+    /// Runs a command for all twenty; gives their digests too.
+    fn all(&self, arguments: &[&str]) -> (Outcome, Vec<Value>) {
+        let (outcome, digests) = self.run(arguments);
+        assert_eq!(digests.len(), 20);
+        (outcome, digests)
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Outcome, Vec<Value>) {
+        let always = ["--no-check", "--jobs", "4", "--progress", "json"];
+        let output = self.flow.command(&[arguments, &always].concat()).output();
+        let output = output.unwrap();
+        let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let ends: Vec<&Value> = lines.iter().filter(|line| line["status"].is_string()).collect();
+        assert!(!ends.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            ends.iter().all(|end| end["digest"].is_string()),
+            "{}",
+            serde_json::to_string_pretty(&ends).unwrap()
+        );
+        let texts = |event: &str, key: &str| {
+            let events = lines.iter().filter(|line| line["event"] == event);
+            let texts = events.map(|line| line[key].as_str().unwrap().to_owned());
+            texts.collect::<Vec<_>>()
+        };
+        let outcome = Outcome {
+            statuses: ends
+                .iter()
+                .map(|end| end["status"].as_str().unwrap().to_owned())
+                .collect(),
+            builds: self.door.builds(),
+            steps: texts("step", "name"),
+            found: texts("found", "place"),
+        };
+        (outcome, ends.iter().map(|end| end["digest"].clone()).collect())
+    }
+
+    /// The program with other code, as another file.
+    fn changed(&self) -> String {
+        let other = self.flow.root().join("target/other");
+        let mut bytes = std::fs::read(self.flow.root().join("target/one_environment")).unwrap();
+        let (one, two) = (b"the first build of the twenty", b"the other build of the twenty");
+        let at = bytes.windows(one.len()).position(|window| window == one).unwrap();
+        bytes[at..at + one.len()].copy_from_slice(two);
+        std::fs::write(&other, bytes).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&other, mode).unwrap();
+        other.to_str().unwrap().to_owned()
+    }
 }
 
 #[test]
-fn twenty_flows_with_one_environment_build_it_once_and_new_code_builds_nothing() {
-    let door = Door::new();
-    let flow = TestFlow::new("one_environment", &door.address());
-    let built = |arguments: &[&str]| -> Vec<Value> {
-        let arguments = [&["build", "--no-check", "--jobs", "4"], arguments].concat();
-        let output = flow.command(&arguments).output().unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let lines = lines
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let lines: Vec<_> = lines.filter(|line| line["status"].is_string()).collect();
-        assert_eq!(lines.len(), 20, "{}", String::from_utf8_lossy(&output.stderr));
-        for line in &lines {
-            assert_eq!(line["status"], "built", "{line:#}");
-        }
-        lines.into_iter().map(|line| line["digest"].clone()).collect()
-    };
-    let first = built(&[]);
-    assert_eq!(door.builds(), 1);
+fn twenty_flows_build_one_environment_and_new_code_or_a_second_machine_builds_none() {
+    let first = Machine::new("DOCKER_HOST");
+    // No run before this one may have left an environment there.
+    let registry = format!(
+        "{}/twenty-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        first.flow.mark()
+    );
+    let register = ["register", "--registry", &registry];
+    let registered = || BTreeSet::from(["registered".to_owned()]);
 
-    let other = flow.root().join("target/other");
-    let mut bytes = std::fs::read(flow.root().join("target/one_environment")).unwrap();
-    let (one, two) = (b"the first build of the twenty", b"the other build of the twenty");
-    let at = bytes.windows(one.len()).position(|window| window == one).unwrap();
-    bytes[at..at + one.len()].copy_from_slice(two);
-    std::fs::write(&other, bytes).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&other, mode).unwrap();
-    let second = built(&["--binary", other.to_str().unwrap()]);
-    assert_eq!(door.builds(), 0);
-    assert!(first.iter().zip(&second).all(|(first, second)| first != second));
+    let (outcome, digests) = first.all(&register);
+    assert_eq!(
+        (outcome.statuses, outcome.builds, outcome.found),
+        (registered(), 1, Vec::new())
+    );
+    assert!(
+        outcome.steps.iter().any(|step| step.contains("echo twenty")),
+        "{:?}",
+        outcome.steps
+    );
+
+    let changed = first.changed();
+    let (outcome, other_digests) = first.all(&[&register[..], &["--binary", &changed]].concat());
+    assert_eq!(
+        (outcome.statuses, outcome.builds, outcome.steps),
+        (registered(), 0, Vec::new())
+    );
+    assert!(
+        digests
+            .iter()
+            .zip(&other_digests)
+            .all(|(first, second)| first != second)
+    );
+
+    // Another folder, nothing in it but the program, and an engine of another make that never saw the environment.
+    let second = Machine::new("FLOWIMAGE_TEST_PODMAN");
+    let (outcome, found_digests) = second.all(&register);
+    assert_eq!(
+        (outcome.statuses, outcome.builds, outcome.steps),
+        (registered(), 0, Vec::new())
+    );
+    let [place] = &outcome.found[..] else {
+        panic!("found {:?}", outcome.found)
+    };
+    assert!(
+        place.starts_with(&registry) && place.contains(":env-"),
+        "found {place}"
+    );
+    assert_eq!(digests, found_digests);
+    let changed = second.changed();
+    let (outcome, found_digests) = second.all(&[&register[..], &["--binary", &changed]].concat());
+    assert_eq!(
+        (outcome.statuses, outcome.builds, outcome.steps),
+        (registered(), 0, Vec::new())
+    );
+    assert_eq!(other_digests, found_digests);
+
+    // Without the registry that engine would have had to build.
+    let alone = Machine::new("FLOWIMAGE_TEST_PODMAN");
+    let (outcome, _) = alone.all(&["build"]);
+    assert_eq!((outcome.builds, outcome.found), (1, Vec::new()));
+}
+
+#[test]
+fn an_environment_is_found_where_another_flow_brought_it() {
+    let first = Machine::new("DOCKER_HOST");
+    let registry = format!(
+        "{}/neighbour-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        first.flow.mark()
+    );
+    let (outcome, _) = first.run(&["register", "flow-01", "--registry", &registry]);
+    assert_eq!(outcome.builds, 1);
+
+    // Another flow, whose own repository is not there yet, where the catalog came with the sources.
+    let second = Machine::new("FLOWIMAGE_TEST_PODMAN");
+    let catalog = "flowimage.lock";
+    std::fs::copy(first.flow.root().join(catalog), second.flow.root().join(catalog)).unwrap();
+    let (outcome, _) = second.run(&["register", "flow-02", "--registry", &registry]);
+    assert_eq!((outcome.builds, outcome.steps), (0, Vec::new()));
+    let [place] = &outcome.found[..] else {
+        panic!("found {:?}", outcome.found)
+    };
+    assert!(place.starts_with(&format!("{registry}/flow-01:env-")), "{place}");
 }
 
 #[test]

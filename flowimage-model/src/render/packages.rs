@@ -32,7 +32,7 @@ RUN {mount}set -eu; \\
       export DEBIAN_FRONTEND=noninteractive;{prepare} \\
       apt-get{lists} update; \\
       apt-get{lists}{archives} install -y --no-install-recommends {packages}; \\
-      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb; \\
+      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/apt/*.bin; \\
     elif command -v apk > /dev/null; then \\
       apk add --no-cache {packages}; \\
     elif command -v dnf > /dev/null; then \\

@@ -13,7 +13,7 @@ RUN --mount=type=cache,id=flowimage-apt,target=/var/cache/flowimage,sharing=lock
       export DEBIAN_FRONTEND=noninteractive; mkdir -p /var/cache/flowimage/lists/partial /var/cache/flowimage/archives/partial; \
       apt-get -o Dir::State::Lists=/var/cache/flowimage/lists update; \
       apt-get -o Dir::State::Lists=/var/cache/flowimage/lists -o Dir::Cache::Archives=/var/cache/flowimage/archives install -y --no-install-recommends g++ python3-venv unixodbc-dev; \
-      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb; \
+      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/apt/*.bin; \
     elif command -v apk > /dev/null; then \
       apk add --no-cache g++ python3-venv unixodbc-dev; \
     elif command -v dnf > /dev/null; then \

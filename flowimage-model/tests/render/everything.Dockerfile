@@ -13,7 +13,7 @@ RUN set -eu; \
       export DEBIAN_FRONTEND=noninteractive; \
       apt-get update; \
       apt-get install -y --no-install-recommends g++ python3-venv unixodbc-dev; \
-      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb; \
+      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/apt/*.bin; \
     elif command -v apk > /dev/null; then \
       apk add --no-cache g++ python3-venv unixodbc-dev; \
     elif command -v dnf > /dev/null; then \

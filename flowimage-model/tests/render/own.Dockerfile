@@ -13,7 +13,7 @@ RUN set -eu; \
       export DEBIAN_FRONTEND=noninteractive; \
       apt-get update; \
       apt-get install -y --no-install-recommends jq; \
-      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb; \
+      rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb /var/cache/apt/*.bin; \
     elif command -v apk > /dev/null; then \
       apk add --no-cache jq; \
     elif command -v dnf > /dev/null; then \

@@ -96,7 +96,8 @@ async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registe
         Target::Repository { .. } => {
             let name = plan.target.image_name(unit, &known.digest);
             if engine.image(&name).await.map_err(at(Stage::Plan))?.is_none() {
-                environment::pull(engine, &name, None, &session.progress, unit.entry.name).await?;
+                let (progress, flow) = (&session.progress, unit.entry.name);
+                environment::pull(engine, &name, None, progress, flow, at(Stage::Plan)).await?;
             }
             Ok(Registered {
                 engine,

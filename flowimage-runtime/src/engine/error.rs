@@ -126,6 +126,16 @@ pub enum EngineError {
         /// The engine's words.
         message: String,
     },
+    /// The engine does not get to the image's registry, or does not trust it.
+    #[error("{reference} cannot be pulled: {fault}: {message}")]
+    Registry {
+        /// The image.
+        reference: String,
+        /// How far it got.
+        fault: RegistryFault,
+        /// The engine's words.
+        message: String,
+    },
     /// The registry does not let us write.
     #[error("the registry refused to take {reference}: {message}")]
     PushUnauthorized {
@@ -250,6 +260,23 @@ pub enum TlsFault {
     Other,
 }
 
+/// What stands between an engine and a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryFault {
+    /// Its host has no address.
+    #[error("the engine finds no address for the registry's name")]
+    Name,
+    /// Nothing answers.
+    #[error("the registry does not answer the engine")]
+    Connection,
+    /// Its certificate is signed by nobody whom the engine knows, out of date, or for another host.
+    #[error("the engine does not trust the registry's certificate")]
+    Certificate,
+    /// It speaks plain HTTP.
+    #[error("the registry speaks plain HTTP, and the engine TLS")]
+    Plain,
+}
+
 /// How far `ssh` got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SshFault {
@@ -321,6 +348,7 @@ impl Advise for EngineError {
             Self::PullUnauthorized { reference, .. } | Self::PushUnauthorized { reference, .. } => {
                 format!("Check the name, and log in with `docker login {}`.", registry_of(reference))
             }
+            Self::Registry { reference, fault, .. } => registry_advice(*fault, registry_of(reference)),
             Self::NoSpace { .. } => {
                 "Free space where the engine keeps its data: `docker system df` shows what takes it, `docker system \
                  prune` removes what nothing uses."
@@ -360,6 +388,27 @@ fn tls_advice(fault: TlsFault, folder: Option<&Path>) -> String {
         TlsFault::Encrypted => "Set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder of its certificates."
             .to_owned(),
         TlsFault::Other => format!("`openssl s_client -connect HOST:PORT` with the files in {folder} shows more."),
+    }
+}
+
+fn registry_advice(fault: RegistryFault, registry: &str) -> String {
+    match fault {
+        RegistryFault::Name => format!(
+            "Correct the registry's name `{registry}`; if it is right, the engine's machine needs a DNS server that \
+             knows it (/etc/resolv.conf there)."
+        ),
+        RegistryFault::Connection => format!(
+            "Check host and port of `{registry}`, and that the engine's machine reaches it; a proxy that it needs is \
+             set as `\"proxies\"` in /etc/docker/daemon.json there."
+        ),
+        RegistryFault::Certificate => format!(
+            "Copy the certificate of the authority that signed the registry's to /etc/docker/certs.d/{registry}/ca.crt \
+             on the engine's machine (Podman: /etc/containers/certs.d/{registry}/ca.crt), and check the clock there."
+        ),
+        RegistryFault::Plain => format!(
+            "Give the registry a certificate, or let the engine do without: `\"insecure-registries\": \
+             [\"{registry}\"]` in /etc/docker/daemon.json on its machine."
+        ),
     }
 }
 

@@ -24,7 +24,7 @@ pub use build::{
     BuildEvent, BuildFailure, BuildRequest, BuildSecret, Builder, Dockerfile, Network, RegistryLogin,
 };
 pub use docker::{ContainerFiles, Engine, FileStat, FileType, Listener};
-pub use error::{EngineError, SshFault, TlsFault, Transport};
+pub use error::{EngineError, RegistryFault, SshFault, TlsFault, Transport};
 pub use image::{
     EngineImage, EngineInfo, EngineKind, IdScheme, LoadReport, LoadRequest, Progress, PullProgress,
     SweepReport,

@@ -7,9 +7,11 @@ use flowimage_model::declaration::Base;
 use flowimage_model::reference::ImageReference;
 use serde_json::{Value, json};
 
+use super::failed::shown_line;
 use crate::base::account;
-use crate::engine::{Engine, EngineImage};
+use crate::engine::{Engine, EngineError, EngineImage, PullProgress};
 use crate::failure::{Failure, Stage, at};
+use crate::flow::FlowUnit;
 use crate::oci::{Digest, Platform, sha256};
 use crate::progress::{Event, Progress};
 use crate::project::Project;
@@ -29,7 +31,9 @@ pub fn references(declaration: &Declaration) -> Vec<String> {
 /// What a session knows a base by.
 pub(super) fn key(declaration: &Declaration, reference: &str) -> String {
     let platform = declaration.platform.as_ref();
-    format!("{reference} {} {platform:?}", declaration.local_image)
+    // A failure says where the base was named.
+    let place = declaration.dockerfile.as_ref().map(|it| &it.path);
+    format!("{reference} {} {platform:?} {place:?}", declaration.local_image)
 }
 
 /// A base as this session looked it up, if it did.
@@ -78,6 +82,61 @@ pub(crate) struct Wanted<'a> {
     pub(crate) pinned: Option<&'a Digest>,
     /// Ask its registry for what it is now, whatever is here.
     pub(crate) anew: bool,
+    /// Where a flow names it; nothing where the command line does.
+    pub(crate) place: Option<Place<'a>>,
+}
+
+/// The key that names a base, and the Dockerfile in which it stands.
+pub(crate) struct Place<'a> {
+    key: &'static str,
+    text: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(unit: &'a FlowUnit) -> Self {
+        match &unit.declaration.dockerfile {
+            Some(dockerfile) => Self {
+                key: "dockerfile",
+                text: &dockerfile.text,
+            },
+            None => Self {
+                key: "base_image",
+                text: &unit.rendered.text,
+            },
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// A failure that is the base's own, with the key and line that name it.
+    fn named(&self, failure: Failure) -> Failure {
+        let Some(place) = &self.place else {
+            return failure;
+        };
+        let names_it = |line: &&str| {
+            let mut words = line.split_whitespace();
+            let is_from = words.next().is_some_and(|word| word.eq_ignore_ascii_case("FROM"));
+            is_from && words.any(|word| word == self.reference)
+        };
+        let mut message = format!("`{}`: {}", place.key, failure.message);
+        let mut lines = (1..).zip(place.text.lines());
+        if let Some((number, line)) = lines.find(|(_, line)| names_it(line)) {
+            message.push_str(&shown_line(number, line));
+        }
+        Failure { message, ..failure }
+    }
+
+    /// What an error in having it means to the flow.
+    fn failed(&self, error: &EngineError) -> Failure {
+        let failure = Failure::new(Stage::Build, error);
+        match error {
+            EngineError::BaseNotFound { .. }
+            | EngineError::PullUnauthorized { .. }
+            | EngineError::Registry { .. } => self.named(failure),
+            // The engine's own troubles are no key's.
+            _ => failure,
+        }
+    }
 }
 
 /// The base image, pulled where the engine does not have it.
@@ -93,6 +152,7 @@ pub(crate) async fn base(
         platform,
         pinned,
         anew,
+        ..
     } = *wanted;
     let fits = |image: &EngineImage| platform.is_none_or(|it| it.architecture == image.platform.architecture);
     let exact = pinned
@@ -109,34 +169,35 @@ pub(crate) async fn base(
     {
         here = engine.image(exact).await.map_err(at(Stage::Build))?;
     }
-    let reference = exact.as_deref().unwrap_or(reference);
     match here {
         // What no registry knows cannot be had anew.
         Some(image) if fits(&image) && (!anew || local || manifest_digest(&image, reference).is_none()) => {
             return Ok(image);
         }
         None if local => {
-            return Err(Failure::text(
+            return Err(wanted.named(Failure::text(
                 Stage::Build,
                 format!(
-                    "`base_image`: the engine has no image `{reference}`, and `local_image` says that it is not pulled"
+                    "the engine has no image `{reference}`, and `local_image` says that it is not pulled"
                 ),
                 format!("build it (`docker build -t {reference} …`), or remove `local_image`"),
-            ));
+            )));
         }
         Some(image) if local => {
-            return Err(Failure::text(
+            return Err(wanted.named(Failure::text(
                 Stage::Build,
                 format!(
-                    "`base_image`: the local image `{reference}` is for {}, not for the declared platform",
+                    "the local image `{reference}` is for {}, not for the declared platform",
                     image.platform
                 ),
                 "build it for the other platform, or correct `platform`",
-            ));
+            )));
         }
         _ => {}
     }
-    pull(engine, reference, platform, progress, flow).await
+    let reference = exact.as_deref().unwrap_or(reference);
+    let failed = |error| wanted.failed(&error);
+    pull(engine, reference, platform, progress, flow, failed).await
 }
 
 /// Has the engine pull an image, with the login that docker's configuration has for it.
@@ -149,30 +210,60 @@ pub(crate) async fn pull(
     platform: Option<&Platform>,
     progress: &Progress,
     flow: &str,
+    failed: impl Fn(EngineError) -> Failure,
 ) -> Result<EngineImage, Failure> {
     let login = login(reference).await?;
-    let mut layers: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    let mut told = 0;
-    let mut tell = |line: crate::engine::PullProgress| {
-        if line.status == "Downloading" {
-            let (current, total) = (line.current.unwrap_or(0), line.total.unwrap_or(0));
-            layers.insert(line.layer, (current, total));
-        }
-        let done: u64 = layers.values().map(|(done, _)| done).sum();
+    let tell = |(done, total)| {
+        let image = reference.to_owned();
+        progress.tell(flow, Event::Pull { image, done, total });
+    };
+    let mut arrived = Arrived::default();
+    let mut told = (0, 0);
+    tell(told);
+    let mut on_progress = |line| {
+        let now = arrived.with(line);
         // A line per megabyte is enough for anybody.
-        if done >= told + (1 << 20) {
-            told = done;
-            let total = layers.values().map(|(_, total)| total).sum();
-            let image = reference.to_owned();
-            progress.tell(flow, Event::Pull { image, done, total });
+        if now.0 >= told.0 + (1 << 20) {
+            told = now;
+            tell(now);
         }
     };
-    let (image, done, total) = (reference.to_owned(), 0, 0);
-    progress.tell(flow, Event::Pull { image, done, total });
-    engine
-        .pull(reference, platform, login.as_ref(), &mut tell)
-        .await
-        .map_err(at(Stage::Build))
+    let pulled = engine
+        .pull(reference, platform, login.as_ref(), &mut on_progress)
+        .await;
+    let image = pulled.map_err(failed)?;
+    let all = arrived.bytes();
+    if all != told {
+        tell(all);
+    }
+    Ok(image)
+}
+
+/// What has arrived of the layers that an engine is pulling, and how much there is, by layer.
+#[derive(Default)]
+struct Arrived(BTreeMap<String, (u64, u64)>);
+
+impl Arrived {
+    fn with(&mut self, line: PullProgress) -> (u64, u64) {
+        match line.status.as_str() {
+            "Downloading" => {
+                let bytes = (line.current.unwrap_or(0), line.total.unwrap_or(0));
+                self.0.insert(line.layer, bytes);
+            }
+            "Download complete" => {
+                if let Some((done, total)) = self.0.get_mut(&line.layer) {
+                    *done = *total.max(done);
+                }
+            }
+            _ => {}
+        }
+        self.bytes()
+    }
+
+    fn bytes(&self) -> (u64, u64) {
+        let layers = self.0.values();
+        layers.fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1))
+    }
 }
 
 /// The login that docker's configuration has for a reference's registry.

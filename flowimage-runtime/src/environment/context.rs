@@ -47,7 +47,11 @@ pub(crate) fn of_dockerfile(
 }
 
 /// The ignore file that counts, relative to the crate: the declared one, else those that Docker looks for.
-fn ignore_file(declaration: &Declaration, dockerfile: &UserDockerfile, folder: &Path) -> Option<String> {
+pub(crate) fn ignore_file(
+    declaration: &Declaration,
+    dockerfile: &UserDockerfile,
+    folder: &Path,
+) -> Option<String> {
     let there = |path: &String| folder.join(path).is_file();
     let declared = declaration.dockerignore.clone();
     declared.or_else(|| Ignore::candidates(Some(&dockerfile.path)).into_iter().find(there))

@@ -37,14 +37,14 @@ use crate::progress::{Event, milliseconds};
 use crate::project::Project;
 use crate::session::Session;
 use crate::target::Target;
+use base::{Place, account_of, key, user};
 pub(crate) use base::{Wanted, base};
-use base::{account_of, key, user};
 use recipe::{Recipe, Step};
 use secrets::Secrets;
 use store::Store;
 
 pub use base::{base_digest, look, references, seen};
-pub(crate) use context::of_dockerfile;
+pub(crate) use context::{ignore_file, of_dockerfile};
 pub(crate) use store::forget;
 pub use store::kept;
 
@@ -68,6 +68,8 @@ pub struct Environments<'a> {
     pub platform: &'a Platform,
     /// Where the flow's image goes, and where environments may be found.
     pub target: &'a Target,
+    /// Where other flows' images are at the same registry: an environment may have come there with one of them.
+    pub neighbours: Vec<Target>,
 }
 
 impl Environments<'_> {
@@ -105,6 +107,7 @@ impl Environments<'_> {
                 platform: platform.as_ref(),
                 pinned: self.pins.get(reference),
                 anew: self.session.options.update_base,
+                place: Some(Place::of(unit)),
             };
             let flow = unit.entry.name;
             let work = || base(self.engine, &wanted, &self.session.progress, flow);
@@ -135,17 +138,7 @@ impl Environments<'_> {
         }
         let is_built = !recipe.steps.is_empty();
         #[cfg(feature = "registry")]
-        if is_built
-            && let Some((known, place)) = published::find(
-                &recipe.identity,
-                self.platform,
-                self.target,
-                self.session,
-                self.layout,
-                self.are_read(unit),
-            )
-            .await
-        {
+        if is_built && let Some((known, place)) = self.published(unit, recipe).await {
             store.remember(&recipe.identity, &known, None)?;
             let environment = environment();
             tell(Event::Found { environment, place });
@@ -178,6 +171,22 @@ impl Environments<'_> {
     #[cfg(feature = "registry")]
     fn are_read(&self, unit: &FlowUnit) -> bool {
         !(self.session.options.no_check || unit.declaration.ignore_healthchecks)
+    }
+
+    #[cfg(feature = "registry")]
+    async fn published(&self, unit: &FlowUnit, recipe: &Recipe) -> Option<(Foundation, String)> {
+        let places: Vec<&Target> = std::iter::once(self.target).chain(&self.neighbours).collect();
+        let (session, layout) = (self.session, self.layout);
+        let are_read = self.are_read(unit);
+        published::find(
+            &recipe.identity,
+            self.platform,
+            &places,
+            session,
+            layout,
+            are_read,
+        )
+        .await
     }
 
     /// Carries the steps out, each on what the one before made. Gives the image that the generated steps stand on
@@ -238,7 +247,7 @@ impl Environments<'_> {
             true => &step.text_with_caches,
             false => &step.text,
         };
-        let secrets = Secrets::read(declaration, self.folder, info)?;
+        let secrets = Secrets::read(declaration, &unit.rendered.text, self.folder, info)?;
         let platform = declaration.platform.as_ref().map(oci_platform);
         let mut request = BuildRequest {
             project: Some(self.project.mark()),
@@ -249,7 +258,7 @@ impl Environments<'_> {
             ..BuildRequest::new(text.clone())
         };
         if step.is_generated {
-            python::check(declaration, self.engine, on).await?;
+            python::check(unit, self.engine, on).await?;
             let user = user(on).unwrap_or(DEFAULT_USER);
             request
                 .build_args

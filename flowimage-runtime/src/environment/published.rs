@@ -9,6 +9,7 @@ use crate::assemble::Foundation;
 use crate::failure::{Failure, Stage, at};
 use crate::layout::Layout;
 use crate::oci::{Digest, Image, Platform};
+use crate::registry::Access;
 use crate::session::Session;
 use crate::target::Target;
 
@@ -55,30 +56,37 @@ pub(crate) async fn publish(
     Ok(Some(format!("{target}:{tag}")))
 }
 
-/// Finds an environment beside the images. Its layers are brought here where something reads them; else they stay in
-/// the repository, where the flow's image finds them.
+/// Finds an environment beside the images: in the repository that the flow goes to, or in those of other flows at the same
+/// registry. Its layers are brought here where something reads them; else they stay in the repository, where the flow's
+/// image finds them.
 ///
 /// A registry that does not answer has none: whether it may be written is said where that counts.
 pub(super) async fn find(
     identity: &Digest,
     platform: &Platform,
-    target: &Target,
+    places: &[&Target],
     session: &Session,
     layout: &Layout,
     are_read: bool,
 ) -> Option<(Foundation, String)> {
-    if !target.is_remote() {
-        return None;
-    }
-    let repository = target.repository(session).ok()?;
     let tag = tag(identity);
-    let image = repository.image(&tag, platform).await.ok()??;
-    let image = match are_read {
-        true => session.registries.download(&image, layout).await.ok()?,
-        false => image,
-    };
-    let foundation = foundation(&image, identity)?;
-    Some((foundation, format!("{target}:{tag}")))
+    for place in places {
+        let Target::Repository { registry, path } = place else {
+            continue;
+        };
+        let repository = session.registries.repository(registry, path, Access::Pull);
+        let Ok(Some(image)) = repository.image(&tag, platform).await else {
+            continue;
+        };
+        let image = match are_read {
+            true => session.registries.download(&image, layout).await,
+            false => Ok(image),
+        };
+        if let Some(foundation) = image.ok().and_then(|image| foundation(&image, identity)) {
+            return Some((foundation, format!("{place}:{tag}")));
+        }
+    }
+    None
 }
 
 fn image(foundation: &Foundation, identity: &Digest, platform: &Platform) -> Image {

@@ -1,21 +1,21 @@
 //! Whether there is a Python, asked before anything is built.
 
-use flowimage_model::Declaration;
+use flowimage_model::render::Rendered;
+use flowimage_model::requirement::Requirement;
 use serde_json::Value;
 
+use super::failed::shown_line;
 use crate::engine::{Engine, EngineImage};
 use crate::failure::{Failure, Stage, at};
+use crate::flow::FlowUnit;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Looks for a Python in the image that `python_dependencies` are installed on.
 ///
 /// Packages installed before them may bring one: then the step itself finds out.
-pub(super) async fn check(
-    declaration: &Declaration,
-    engine: &Engine,
-    on: &EngineImage,
-) -> Result<(), Failure> {
+pub(super) async fn check(unit: &FlowUnit, engine: &Engine, on: &EngineImage) -> Result<(), Failure> {
+    let declaration = &unit.declaration;
     let brought = declaration
         .system_dependencies
         .iter()
@@ -60,13 +60,26 @@ pub(super) async fn check(
     packages.sort_unstable();
     Err(Failure::text(
         Stage::Build,
-        format!("`python_dependencies`: {base} has no Python, so they cannot be installed"),
+        format!(
+            "`python_dependencies`: {base} has no Python, so they cannot be installed{}",
+            requirement_line(&unit.rendered, &declaration.python_dependencies)
+        ),
         format!(
             "Choose a base that has one (`base_image = \"python:{version}-slim\"`), or install the distribution's: \
              `system_dependencies = [\"{}\"]`.",
             packages.join("\", \"")
         ),
     ))
+}
+
+/// The line of the first requirement, as it is shown below a message.
+fn requirement_line(rendered: &Rendered, requirements: &[Requirement]) -> String {
+    let first = requirements.first().map_or("", |it| it.as_str());
+    let mut lines = (1..).zip(rendered.text.lines());
+    let line = lines.find(|(number, line)| {
+        rendered.key_of_line(*number) == Some("python_dependencies") && line.contains(first)
+    });
+    line.map_or(String::new(), |(number, line)| shown_line(number, line))
 }
 
 fn search_path(image: &EngineImage) -> String {

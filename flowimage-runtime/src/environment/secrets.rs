@@ -5,6 +5,7 @@ use std::path::Path;
 use flowimage_model::Declaration;
 use flowimage_model::secret::SecretSource;
 
+use super::failed::shown_line;
 use crate::engine::{BuildEvent, BuildSecret, EngineError, EngineInfo};
 use crate::failure::{Failure, Stage};
 
@@ -17,26 +18,31 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads them.
+    /// Reads them; the text is the Dockerfile that asks for them.
     ///
     /// # Errors
     /// The engine has no way to serve secrets; a variable or file is not there.
     pub(super) fn read(
         declaration: &Declaration,
+        text: &str,
         folder: &Path,
         engine: &EngineInfo,
     ) -> Result<Self, Failure> {
         if !declaration.secrets.is_empty() && !engine.buildkit {
+            let line = line_with(text, "type=secret");
             return Err(Failure::text(
                 Stage::Build,
-                format!("`secrets`: {engine} has no BuildKit, and only BuildKit keeps secrets out of layers"),
+                format!(
+                    "`secrets`: {engine} has no BuildKit, and only BuildKit keeps secrets out of layers{line}"
+                ),
                 "use an engine with BuildKit (Docker 18.09 or later), or build without `secrets`",
             ));
         }
         let mut values = Vec::new();
         for secret in &declaration.secrets {
             let failed = |what: String, advice: String| {
-                Failure::text(Stage::Build, format!("`secrets`: {what}"), advice)
+                let line = line_with(text, &format!("type=secret,id={}", secret.id));
+                Failure::text(Stage::Build, format!("`secrets`: {what}{line}"), advice)
             };
             let value = match &secret.source {
                 SecretSource::Env(name) => std::env::var_os(name.as_str())
@@ -113,6 +119,13 @@ impl Secrets {
         }
         text
     }
+}
+
+/// The first line of a text with these words, as it is shown below a message; nothing where no line has them.
+fn line_with(text: &str, words: &str) -> String {
+    let mut lines = (1..).zip(text.lines());
+    let line = lines.find(|(_, line)| line.contains(words));
+    line.map_or(String::new(), |(number, line)| shown_line(number, line))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::super::{
 };
 use super::builder_output::{BuilderOutput, looked_up};
 use super::cleanup::Cleanup;
-use super::images::{credentials, is_not_found, is_unauthorized};
+use super::images::{credentials, pull_fault};
 use super::session::{BuildSession, to_buildkit};
 use super::{Engine, EngineError};
 use crate::oci::{Digest, sha256};
@@ -194,14 +194,8 @@ fn classify(failure: BuildFailure) -> EngineError {
         Some(word) if word.eq_ignore_ascii_case("FROM") => words.find(|word| !word.starts_with("--")),
         _ => looked_up(&step),
     };
-    if let Some(reference) = from {
-        let reference = reference.to_owned();
-        if is_unauthorized(&message) {
-            return EngineError::PullUnauthorized { reference, message };
-        }
-        if is_not_found(&message) {
-            return EngineError::BaseNotFound { reference, message };
-        }
+    if let Some(fault) = from.and_then(|reference| pull_fault(reference, &message)) {
+        return fault;
     }
     if failure.exit_code.is_none() && message.contains("no space left on device") {
         return EngineError::NoSpace {

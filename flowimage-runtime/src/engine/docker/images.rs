@@ -6,7 +6,7 @@ use bollard::query_parameters::{CreateImageOptions, PushImageOptions, RemoveImag
 use futures_util::StreamExt;
 use serde_json::Value;
 
-use super::super::{EngineImage, IdScheme, PullProgress, RegistryLogin};
+use super::super::{EngineImage, IdScheme, PullProgress, RegistryFault, RegistryLogin};
 use super::{Engine, EngineError};
 use crate::oci::{Digest, Platform};
 
@@ -99,18 +99,18 @@ impl Engine {
     fn pull_failed(&self, reference: &str, error: Error) -> EngineError {
         let failed = self.failed_during("was pulling", &format!("pull {reference}"), error);
         match failed {
-            EngineError::Refused { message, .. } if is_unauthorized(&message) => {
-                EngineError::PullUnauthorized {
+            EngineError::Refused { message, status, .. } => match pull_fault(reference, &message) {
+                Some(fault) => fault,
+                None if status == Some(404) => EngineError::BaseNotFound {
                     reference: reference.to_owned(),
                     message,
-                }
-            }
-            EngineError::Refused { message, status, .. } if status == Some(404) || is_not_found(&message) => {
-                EngineError::BaseNotFound {
-                    reference: reference.to_owned(),
+                },
+                None => EngineError::Refused {
+                    action: format!("pull {reference}"),
                     message,
-                }
-            }
+                    status,
+                },
+            },
             other => other,
         }
     }
@@ -246,10 +246,46 @@ fn split_tag(reference: &str) -> (&str, &str) {
     }
 }
 
+/// What the words of an engine mean that could not read an image at its registry; nothing where that is not known.
+pub(super) fn pull_fault(reference: &str, message: &str) -> Option<EngineError> {
+    let (reference, message) = (reference.to_owned(), message.to_owned());
+    if is_unauthorized(&message) {
+        return Some(EngineError::PullUnauthorized { reference, message });
+    }
+    if let Some(fault) = registry_fault(&message) {
+        return Some(EngineError::Registry {
+            reference,
+            fault,
+            message,
+        });
+    }
+    is_not_found(&message).then_some(EngineError::BaseNotFound { reference, message })
+}
+
+fn registry_fault(message: &str) -> Option<RegistryFault> {
+    const WORDS: [(&str, RegistryFault); 13] = [
+        ("server gave HTTP response to HTTPS client", RegistryFault::Plain),
+        ("x509: ", RegistryFault::Certificate),
+        ("failed to verify certificate", RegistryFault::Certificate),
+        ("no such host", RegistryFault::Name),
+        ("server misbehaving", RegistryFault::Name),
+        ("Temporary failure in name resolution", RegistryFault::Name),
+        ("connection refused", RegistryFault::Connection),
+        ("i/o timeout", RegistryFault::Connection),
+        ("network is unreachable", RegistryFault::Connection),
+        ("no route to host", RegistryFault::Connection),
+        ("TLS handshake timeout", RegistryFault::Connection),
+        ("Client.Timeout exceeded", RegistryFault::Connection),
+        ("proxyconnect tcp: ", RegistryFault::Connection),
+    ];
+    let found = WORDS.iter().find(|(words, _)| message.contains(words));
+    found.map(|(_, fault)| *fault)
+}
+
 /// Whether the words of an engine mean that a login is missing or wrong.
 ///
 /// Docker Hub answers the same for a repository that is not there and one that may not be seen.
-pub(super) fn is_unauthorized(message: &str) -> bool {
+fn is_unauthorized(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
         "unauthorized",
@@ -263,7 +299,7 @@ pub(super) fn is_unauthorized(message: &str) -> bool {
 }
 
 /// Whether the words of an engine mean that a registry has no such image.
-pub(super) fn is_not_found(message: &str) -> bool {
+fn is_not_found(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
         "manifest unknown",
@@ -310,6 +346,47 @@ mod tests {
         assert!(!has_tag_or_digest("localhost:5000/a"));
         assert_eq!(registry_of("127.0.0.1:5000/a"), "127.0.0.1:5000");
         assert_eq!(registry_of("library/debian"), "docker.io");
+    }
+
+    #[test]
+    fn what_stands_between_an_engine_and_a_registry() {
+        // As Docker 28 and Podman 5 say it.
+        for (message, fault) in [
+            (
+                "Get \"https://r.invalid/v2/\": dial tcp: lookup r.invalid on 10.0.0.2:53: no such host",
+                RegistryFault::Name,
+            ),
+            (
+                "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
+                RegistryFault::Connection,
+            ),
+            (
+                "Get \"https://registry-1.docker.io/v2/\": net/http: request canceled while waiting for connection \
+                 (Client.Timeout exceeded while awaiting headers)",
+                RegistryFault::Connection,
+            ),
+            (
+                "pinging container registry r:5000: Get \"https://r:5000/v2/\": tls: failed to verify certificate: \
+                 x509: certificate signed by unknown authority",
+                RegistryFault::Certificate,
+            ),
+            (
+                "Get \"https://r:5000/v2/\": http: server gave HTTP response to HTTPS client",
+                RegistryFault::Plain,
+            ),
+        ] {
+            let found = pull_fault("r:5000/a", message);
+            assert!(
+                matches!(found, Some(EngineError::Registry { fault: it, .. }) if it == fault),
+                "{message}: {found:?}"
+            );
+        }
+        let unauthorized = pull_fault(
+            "a",
+            "Get \"https://r/v2/a/manifests/1\": no basic auth credentials",
+        );
+        assert!(matches!(unauthorized, Some(EngineError::PullUnauthorized { .. })));
+        assert!(pull_fault("a", "something else").is_none());
     }
 
     #[test]

@@ -28,13 +28,14 @@ pub(super) struct Cause {
 type Rule = fn(&Place<'_>, &str) -> Option<String>;
 
 /// The rules, the surest first: a missing compiler also makes pip say that a wheel failed.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     no_space,
     name_resolution,
     certificate,
     refused_login,
     no_connection,
     unknown_package,
+    missing_manager,
     missing_python,
     python_conflict,
     python_no_version,
@@ -144,7 +145,7 @@ fn name_resolution(_: &Place<'_>, line: &str) -> Option<String> {
     ))
 }
 
-fn certificate(_: &Place<'_>, line: &str) -> Option<String> {
+fn certificate(place: &Place<'_>, line: &str) -> Option<String> {
     let words = [
         "CERTIFICATE_VERIFY_FAILED",
         "certificate verify failed",
@@ -154,15 +155,25 @@ fn certificate(_: &Place<'_>, line: &str) -> Option<String> {
         "server certificate verification failed",
     ];
     words.iter().any(|words| line.contains(words)).then(|| {
-        "The base does not trust the server's certificate: install `ca-certificates`, and where a company's own \
-         authority signs, copy its certificate to /usr/local/share/ca-certificates in a base image of your own and \
-         run `update-ca-certificates` there."
-            .to_owned()
+        format!(
+            "The base does not trust the server's certificate: {}, and where a company's own authority signs, copy its \
+             certificate to /usr/local/share/ca-certificates in a base image of your own and run \
+             `update-ca-certificates` there.",
+            place.add("ca-certificates")
+        )
     })
 }
 
 fn refused_login(place: &Place<'_>, line: &str) -> Option<String> {
-    let refused = ["401 Unauthorized", "401 Client Error", "HTTP error 401"];
+    let refused = [
+        "401 Unauthorized",
+        "401  Unauthorized",
+        "401 Client Error",
+        "HTTP error 401",
+        "HTTP Error 401",
+        "returned error: 401",
+        "could not read Username for",
+    ];
     // pip asks for a name, and ends when nobody answers.
     let asked = line.starts_with("User for ") && line.trim_end().ends_with(':');
     (asked || refused.iter().any(|words| line.contains(words))).then(|| {
@@ -188,7 +199,7 @@ fn no_connection(_: &Place<'_>, line: &str) -> Option<String> {
     ];
     words.iter().any(|words| line.contains(words)).then(|| {
         "The build has no way to that server: check the address, and where a proxy is needed, say it with \
-         `build_args = { https_proxy = \"http://proxy:3128\" }`."
+         `build_args = { http_proxy = \"http://proxy:3128\", https_proxy = \"http://proxy:3128\" }`."
             .to_owned()
     })
 }
@@ -218,6 +229,14 @@ fn unknown_package(place: &Place<'_>, line: &str) -> Option<String> {
              a base image or `dockerfile` of your own.",
             place.family().look_up()
         ),
+    })
+}
+
+fn missing_manager(_: &Place<'_>, line: &str) -> Option<String> {
+    line.contains("flowimage: the base image has none of apt-get").then(|| {
+        "Choose a base that has one (`base_image = \"debian:bookworm-slim\"`), or copy what is needed with `files` in \
+         place of `system_dependencies`."
+            .to_owned()
     })
 }
 
@@ -265,23 +284,43 @@ fn python_no_version(_: &Place<'_>, line: &str) -> Option<String> {
     Some(if versions == "none" {
         format!(
             "The index has nothing for `{wanted}` that fits the base's Python and platform: check the name, or choose \
-             another `python_version`."
+             another `python_version`. An index that wants a login gives nothing either: name its `pip.conf` in \
+             `secrets = [\"id=pip.conf,src=pip.conf\"]`."
         )
     } else {
         let newest: Vec<&str> = versions.rsplit(", ").take(3).collect();
+        let package = wanted
+            .split(['=', '<', '>', '!', '~', ' ', ';'])
+            .next()
+            .unwrap_or(wanted);
         format!(
-            "`{wanted}` has no such version; the newest are {}: correct it in `python_dependencies`.",
-            newest.join(", ")
+            "`{wanted}` has no such version; the newest are {}: write one of them in `python_dependencies`, \
+             `\"{package}=={}\"` say.",
+            newest.join(", "),
+            newest[0]
         )
     })
 }
 
-fn managed_python(_: &Place<'_>, line: &str) -> Option<String> {
-    line.contains("externally-managed-environment").then(|| {
-        "The distribution keeps its own Python packages: name yours in `python_dependencies`, which go into a virtual \
-         environment."
-            .to_owned()
-    })
+fn managed_python(place: &Place<'_>, line: &str) -> Option<String> {
+    if !line.contains("externally-managed-environment") {
+        return None;
+    }
+    let (_, rest) = place.instruction.split_once("install ").unwrap_or_default();
+    let packages: Vec<String> = rest
+        .split_whitespace()
+        .take_while(|word| !word.starts_with(['&', '|', ';']))
+        .filter(|word| !word.starts_with(['-', '/', '.']))
+        .map(|word| format!("\"{}\"", word.trim_matches(['"', '\'', ';'])))
+        .collect();
+    let add = match packages.is_empty() {
+        true => "name yours in `python_dependencies`, which go into a virtual environment".to_owned(),
+        false => format!(
+            "write `python_dependencies = [{}]` in place of this, which go into a virtual environment",
+            packages.join(", ")
+        ),
+    };
+    Some(format!("The distribution keeps its own Python packages: {add}."))
 }
 
 fn missing_header(place: &Place<'_>, line: &str) -> Option<String> {
@@ -360,12 +399,20 @@ fn tool_in(line: &str) -> Option<&str> {
         })
 }
 
-fn missing_module(_: &Place<'_>, line: &str) -> Option<String> {
+fn missing_module(place: &Place<'_>, line: &str) -> Option<String> {
     let module = between(line, "ModuleNotFoundError: No module named '", "'")?;
-    let package = module.split('.').next().unwrap_or(module);
-    Some(format!(
-        "Python finds no module `{module}`: add the package that has it, `python_dependencies = [\"{package}\"]` say."
-    ))
+    let top = module.split('.').next().unwrap_or(module);
+    let known = packages::of_module(top);
+    let package = known.unwrap_or(top).to_owned();
+    let all = place.declaration.python_dependencies.iter();
+    let all: Vec<String> = all.map(|it| it.as_str().to_owned()).chain([package]).collect();
+    let write = format!("`python_dependencies = {all:?}`");
+    Some(match known {
+        Some(package) => {
+            format!("Python finds no module `{module}`; the package `{package}` has it: write {write}.")
+        }
+        None => format!("Python finds no module `{module}`: add the package that has it, {write} say."),
+    })
 }
 
 fn not_in_context(place: &Place<'_>, line: &str) -> Option<String> {

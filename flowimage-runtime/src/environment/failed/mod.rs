@@ -25,7 +25,11 @@ pub(super) fn build(
         return Failure::new(Stage::Build, error);
     };
     let key = match failed.dockerfile_line {
-        Some(line) if step.is_generated => rendered.key_of_line(line).unwrap_or("the build"),
+        Some(line) if step.is_generated => match rendered.key_of_line(line) {
+            // The default user is nobody's word: it is there because something needs `RUN`.
+            Some("user") => declaration.generated_run().unwrap_or("user"),
+            key => key.unwrap_or("the build"),
+        },
         _ if step.is_generated => "the build",
         _ => "dockerfile",
     };
@@ -38,8 +42,8 @@ pub(super) fn build(
     };
     let cause = cause::find(&place, &lines, failed.exit_code, &failed.message);
     let mut message = format!("`{key}`: {}", headline(declaration, step, failed, &lines));
-    if let Some((number, text)) = shown_line(step, failed, key, &lines) {
-        message.push_str(&format!("\n  {number:>4} | {text}"));
+    if let Some((number, text)) = failed_line(step, failed, key, &lines) {
+        message.push_str(&shown_line(number, &text));
     }
     for line in excerpt(&lines, cause.as_ref().and_then(|cause| cause.line)) {
         message.push_str("\n    ");
@@ -50,6 +54,11 @@ pub(super) fn build(
         message,
         advice: cause.map(|cause| cause.advice),
     }
+}
+
+/// A line of a Dockerfile below a message.
+pub(super) fn shown_line(number: usize, text: &str) -> String {
+    format!("\n  {number:>4} | {text}")
 }
 
 fn headline(declaration: &Declaration, step: &Step, failed: &BuildFailure, lines: &[&str]) -> String {
@@ -96,7 +105,7 @@ fn plain_words(message: &str) -> &str {
 }
 
 /// The line that failed. Of a generated step of many lines it is the one that does the key's work.
-fn shown_line(step: &Step, failed: &BuildFailure, key: &str, output: &[&str]) -> Option<(usize, String)> {
+fn failed_line(step: &Step, failed: &BuildFailure, key: &str, output: &[&str]) -> Option<(usize, String)> {
     let first = failed.dockerfile_line?;
     let all: Vec<&str> = step.text.lines().collect();
     let ours = output.iter().rev().find(|line| line.starts_with("flowimage: "));

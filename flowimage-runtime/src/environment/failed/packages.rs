@@ -2,6 +2,34 @@
 
 use flowimage_model::suggest::suggest;
 
+/// The Python package that has a module, where it is called otherwise.
+pub(super) fn of_module(module: &str) -> Option<&'static str> {
+    const PACKAGES: [(&str, &str); 20] = [
+        ("Crypto", "pycryptodome"),
+        ("MySQLdb", "mysqlclient"),
+        ("OpenSSL", "pyOpenSSL"),
+        ("PIL", "Pillow"),
+        ("attr", "attrs"),
+        ("bs4", "beautifulsoup4"),
+        ("cv2", "opencv-python-headless"),
+        ("dateutil", "python-dateutil"),
+        ("docx", "python-docx"),
+        ("dotenv", "python-dotenv"),
+        ("fitz", "PyMuPDF"),
+        ("git", "GitPython"),
+        ("jwt", "PyJWT"),
+        ("ldap", "python-ldap"),
+        ("pkg_resources", "setuptools"),
+        ("psycopg2", "psycopg2-binary"),
+        ("serial", "pyserial"),
+        ("skimage", "scikit-image"),
+        ("sklearn", "scikit-learn"),
+        ("yaml", "PyYAML"),
+    ];
+    let found = PACKAGES.iter().find(|(name, _)| *name == module)?;
+    Some(found.1)
+}
+
 /// Distributions that name their packages alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {

@@ -87,15 +87,18 @@ fn connection_refused() {}
 
 #[flow_image(
     base_image = "debian:bookworm-slim",
-    extra_dockerfile_commands = [
-        "RUN echo 'curl: (60) SSL certificate problem: self-signed certificate' >&2; exit 60",
-    ],
+    system_dependencies = ["curl", "openssl"],
+    files = { "broken/stranger.sh" => "/opt/stranger.sh" },
+    extra_dockerfile_commands = ["RUN sh /opt/stranger.sh && curl -sS https://localhost:8443"],
 )]
 fn certificate_unknown() {}
 
 #[flow_image(
-    base_image = "debian:bookworm-slim",
-    extra_dockerfile_commands = ["RUN echo 'ERROR: HTTP error 401 while getting http://index/x' >&2; exit 1"],
+    base_image = "flowimage-test/python:3.11",
+    files = { "broken/locked.py" => "/opt/locked.py" },
+    extra_dockerfile_commands = [
+        "RUN python /opt/locked.py pip install -q --no-input http://127.0.0.1:8000/orders-1.0-py3-none-any.whl",
+    ],
 )]
 fn login_missing() {}
 
@@ -131,6 +134,31 @@ fn own_step_not_root() {}
 
 #[flow_image(dockerfile = "broken/tool.Dockerfile")]
 fn own_tool_missing() {}
+
+#[flow_image(dockerfile = "broken/shell.Dockerfile", extra_dockerfile_commands = ["RUN true"])]
+fn shell_missing() {}
+
+#[flow_image(dockerfile = "broken/mirror.Dockerfile", system_dependencies = ["jq"])]
+fn mirror_unresolved() {}
+
+#[flow_image(dockerfile = "broken/closed.Dockerfile", system_dependencies = ["jq"])]
+fn mirror_closed() {}
+
+#[flow_image(
+    base_image = "debian:bookworm-slim",
+    system_dependencies = ["python3-pip"],
+    extra_dockerfile_commands = ["RUN pip install docopt"],
+)]
+fn python_of_the_distribution() {}
+
+#[flow_image(base_image = "registry.invalid/flows/base:1", extra_dockerfile_commands = ["RUN true"])]
+fn base_registry_unresolved() {}
+
+#[flow_image(base_image = "127.0.0.1:1/flows/base:1", extra_dockerfile_commands = ["RUN true"])]
+fn base_registry_closed() {}
+
+#[flow_image(dockerfile = "broken/base.Dockerfile")]
+fn own_base_registry_closed() {}
 
 fn main() -> std::process::ExitCode {
     flowimage::main()

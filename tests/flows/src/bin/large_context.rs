@@ -6,6 +6,14 @@ use flowimage::prelude::*;
 #[flow_image(dockerfile = "large.Dockerfile")]
 fn large_context() {}
 
+/// The same with a secret in hand.
+#[flow_image(
+    dockerfile = "large.Dockerfile",
+    secrets = ["FLOWIMAGE_TEST_TOKEN"],
+    extra_dockerfile_commands = ["RUN wc -c < /run/secrets/FLOWIMAGE_TEST_TOKEN"],
+)]
+fn large_context_and_secret() {}
+
 fn main() -> std::process::ExitCode {
     let status = flowimage::main();
     let memory = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,0 +1,2 @@
+FROM flowimage-test/busybox:static
+RUN rm /bin/sh
