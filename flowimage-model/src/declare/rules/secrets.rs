@@ -41,13 +41,16 @@ fn check_values<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
         .tags
         .iter()
         .map(|it| ("tags", it.value.0.as_str(), &it.place));
+    let dry_run = draft.dry_run.iter().flat_map(|parameters| parameters.iter());
+    let dry_run = dry_run.map(|(_, it)| ("dry_run", it.value.0.as_str(), &it.place));
     let texts = env_vars
         .chain(build_args)
         .chain(labels)
         .chain(commands)
         .chain(requirements)
         .chain(exec)
-        .chain(tags);
+        .chain(tags)
+        .chain(dry_run);
     for (key, text, place) in texts {
         if let Some(what) = secret_in(text) {
             findings.mistake(
@@ -88,6 +91,7 @@ fn way_out(key: &str) -> &'static str {
         "env_vars" | "exec" | "health_checks" | "labels" | "tags" => {
             "give it to the flow where it runs: as an environment variable of the deployment"
         }
+        "dry_run" => "have the flow read it from its environment: a dry run goes without secrets",
         _ => "declare it in `secrets`: steps of the build read it from `/run/secrets`, and no layer keeps it",
     }
 }
