@@ -205,7 +205,7 @@ fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
 
 #[test]
 fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_machine() {
-    let door = Door::new();
+    let door = Door::new(&setting("DOCKER_HOST"));
     let registry = format!(
         "{}/environments-{}",
         setting("FLOWIMAGE_TEST_REGISTRY"),

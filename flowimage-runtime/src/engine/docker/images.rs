@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_stands_between_an_engine_and_a_registry() {
-        // As Docker 28 and Podman 5 say it.
+        // In the words of Go, in which Docker and Podman are written.
         for (message, fault) in [
             (
                 "Get \"https://r.invalid/v2/\": dial tcp: lookup r.invalid on 10.0.0.2:53: no such host",
