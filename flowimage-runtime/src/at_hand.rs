@@ -88,7 +88,16 @@ fn last_built(unit: &FlowUnit, project: &Project) -> Result<(Image, String), Fai
         .parse()
         .map_err(|_| missing())?;
     let layout = Layout::open(project.layout()).map_err(at(Stage::Check))?;
-    let image = layout.read_image(&digest).map_err(|_| missing())?;
+    let image = layout
+        .read_image(&digest)
+        .map_err(|_| match layout.read_documents(&digest, "") {
+            Ok(_) => Failure::text(
+                Stage::Check,
+                format!("the layers of the image of `{name}` that was built here are only in a registry"),
+                "build it without `--no-check`, or name it in the registry with `--image`",
+            ),
+            Err(_) => missing(),
+        })?;
     Ok((image, format!("{name}@{digest}")))
 }
 

@@ -5,8 +5,10 @@
 //! looked at; a layout in another folder (`--output`) is its owner's.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
@@ -226,13 +228,20 @@ fn catalogs(project: &Project) -> Result<Vec<Catalog>, Failure> {
     let mut roots =
         BTreeSet::from([fs::canonicalize(&project.root).unwrap_or_else(|_| project.root.clone())]);
     for (_, path, _) in files(&project.sharers()) {
-        let text = fs::read(&path).unwrap_or_default();
+        let root = fs::read(&path).unwrap_or_default();
+        if root.is_empty() {
+            return Err(Failure::text(
+                Stage::Plan,
+                format!(
+                    "{} does not say which project shares the products",
+                    path.display()
+                ),
+                "remove it, if it was damaged by a full disk; nothing was removed",
+            ));
+        }
+        let root = PathBuf::from(OsString::from_vec(root));
         // A project that is gone needs nothing.
-        if let Some(root) = String::from_utf8(text)
-            .ok()
-            .map(PathBuf::from)
-            .filter(|it| it.is_dir())
-        {
+        if root.is_dir() {
             roots.insert(root);
         }
     }

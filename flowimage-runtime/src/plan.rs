@@ -318,16 +318,22 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Where images of other flows are registered at the same registry, for the same platform.
+    /// Where images of the catalog's flows are registered for the same platform: at the same registry, or anywhere where
+    /// this one goes to a layout.
     #[cfg(feature = "engine")]
     pub(crate) fn neighbours(&self) -> Result<Vec<Target>, Failure> {
-        let platform = format!(" {}", self.binary.platform());
+        let platform = self.binary.platform().to_string();
         let flows = self.catalog.all().map_err(at(Stage::Plan))?;
         let keys: BTreeSet<String> = flows.into_values().flat_map(BTreeMap::into_keys).collect();
-        let targets = keys
-            .iter()
-            .filter_map(|key| Target::of_text(key.strip_suffix(&platform)?));
-        Ok(targets.filter(|it| it.is_beside(&self.target)).collect())
+        // `target_key` says what a key is made of.
+        let targets = keys.iter().filter_map(|key| {
+            let (target, rest) = key.split_once(' ')?;
+            (rest.split(' ').next() == Some(&*platform)).then_some(target)
+        });
+        let targets: BTreeSet<&str> = targets.collect();
+        let targets = targets.into_iter().filter_map(Target::of_text);
+        let fits = |it: &Target| !self.target.is_remote() || it.is_beside(&self.target);
+        Ok(targets.filter(fits).collect())
     }
 
     /// The registration at this target that a flow with these ingredients already has, and that needs no new image.

@@ -124,7 +124,11 @@ impl Project {
             return;
         }
         // Where it cannot be written, the products cannot either.
-        let _ = fs::create_dir_all(self.sharers()).and_then(|()| fs::write(&path, bytes));
+        let _ = fs::create_dir_all(self.sharers()).and_then(|()| {
+            let file = tempfile::NamedTempFile::new_in(&self.products)?;
+            fs::write(file.path(), bytes)?;
+            file.persist(&path).map_err(|error| error.error).map(drop)
+        });
     }
 
     /// Opens a file that processes lock as a sign of what they are at. `None` where the folder cannot be written; then nothing can be known of other processes.

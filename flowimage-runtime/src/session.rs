@@ -124,8 +124,9 @@ impl Session {
     pub(crate) fn begin(&self, project: &Project) {
         self.work.get_or_init(|| {
             let sign = project.sign(WORK_SIGN);
+            let sign = sign.filter(|file| file.lock_shared().is_ok());
             project.share();
-            sign.filter(|file| file.lock_shared().is_ok())
+            sign
         });
     }
 

@@ -48,7 +48,6 @@ fn a_registry_with_tls_is_trusted_by_its_authority_alone() {
     let registry = format!("127.1:{port}/tls-{}", std::process::id());
     let project = Project::new();
     for authority in [None, Some(known["OTHER"])] {
-        let started = std::time::Instant::now();
         let (line, _) = register(&project, &registry, |command| {
             command.envs(authority.map(|file| ("SSL_CERT_FILE", file)));
         });
@@ -63,8 +62,7 @@ fn a_registry_with_tls_is_trusted_by_its_authority_alone() {
             )
         );
         assert!(error(&line, "advice").contains("SSL_CERT_FILE"), "{line:#}");
-        // Nothing is built for a registry that is not trusted, and it is not asked again.
-        assert!(started.elapsed().as_secs() < 30);
+        // Nothing is built for a registry that is not trusted.
         assert!(!project.path("flowimage.lock").exists());
     }
     let (line, _) = register(&project, &registry, |command| {

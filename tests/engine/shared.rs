@@ -159,7 +159,15 @@ fn an_environment_is_found_where_another_flow_brought_it() {
         setting("FLOWIMAGE_TEST_REGISTRY"),
         first.flow.mark()
     );
-    let (outcome, _) = first.run(&["register", "flow-01", "--registry", &registry]);
+    std::fs::write(first.flow.root().join("flowimage.toml"), "[profile.team]\n").unwrap();
+    let (outcome, _) = first.run(&[
+        "register",
+        "flow-01",
+        "--registry",
+        &registry,
+        "--profile",
+        "team",
+    ]);
     assert_eq!(outcome.builds, 1);
 
     // Another flow, whose own repository is not there yet, where the catalog came with the sources.
@@ -172,6 +180,10 @@ fn an_environment_is_found_where_another_flow_brought_it() {
         panic!("found {:?}", outcome.found)
     };
     assert!(place.starts_with(&format!("{registry}/flow-01:env-")), "{place}");
+
+    // Its layers stayed there, and are fetched where a layout needs them.
+    let (outcome, _) = second.run(&["register", "flow-02", "--no-push"]);
+    assert_eq!((outcome.builds, outcome.steps), (0, Vec::new()));
 }
 
 #[test]

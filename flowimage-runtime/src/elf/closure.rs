@@ -164,9 +164,13 @@ pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
             .iter()
             .map(|folder| folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
             .collect();
-        let (before, after) = match elf.inherited || own.is_empty() {
-            true => ([own, inherited].concat(), Vec::new()),
-            false => (Vec::new(), own),
+        // A library's own DT_RUNPATH serves itself alone; what it needs is again found by those above it.
+        let (before, after, passed_on) = match elf.inherited || own.is_empty() {
+            true => {
+                let all = [own, inherited].concat();
+                (all.clone(), Vec::new(), all)
+            }
+            false => (Vec::new(), own, inherited),
         };
         for needed in &elf.needed {
             if !asked.insert(needed.clone()) {
@@ -187,7 +191,7 @@ pub fn closure(elf: &Elf, program: &str, root: &dyn RootFiles) -> Closure {
                 Some((path, read)) => {
                     provided.insert(needed.clone(), read.provides.clone());
                     closure.libraries.insert(needed.clone(), path.clone());
-                    queue.push_back((needed.clone(), path, read, before.clone()));
+                    queue.push_back((needed.clone(), path, read, passed_on.clone()));
                 }
                 None if closure.libraries.contains_key(needed) => {}
                 None => closure.missing.push(Missing {
@@ -298,6 +302,64 @@ mod tests {
             found.libraries.values().any(|library| *library == interpreter),
             "{found:?}"
         );
+    }
+
+    /// Files by path, and the folders of `LD_LIBRARY_PATH`.
+    struct Few(BTreeMap<&'static str, Elf>, Vec<String>);
+
+    impl RootFiles for Few {
+        fn elf(&self, path: &str) -> Option<Elf> {
+            self.0.get(path).cloned()
+        }
+        fn exists(&self, path: &str) -> bool {
+            self.0.contains_key(path)
+        }
+        fn text(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn names(&self, _: &str) -> Vec<String> {
+            Vec::new()
+        }
+        fn library_path(&self) -> &[String] {
+            &self.1
+        }
+    }
+
+    fn elf(needed: &[&str], search: &[&str], inherited: bool) -> Elf {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        Elf {
+            architecture: "amd64".to_owned(),
+            interpreter: None,
+            needed: texts(needed),
+            search: texts(search),
+            inherited,
+            versions: BTreeMap::new(),
+            provides: Vec::new(),
+            executable: false,
+        }
+    }
+
+    #[test]
+    fn a_search_path_is_inherited_as_the_loader_does() {
+        let files = [
+            ("/app/lib/libb.so", elf(&["libc1.so"], &["/b"], false)),
+            ("/b/libc1.so", elf(&["libd.so", "libe.so"], &[], false)),
+            ("/app/lib/libd.so", elf(&[], &[], false)),
+            ("/e/libe.so", elf(&[], &[], false)),
+        ];
+        let missing = |inherited, library_path: &[&str]| {
+            let library_path = library_path.iter().map(|it| (*it).to_owned()).collect();
+            let root = Few(files.clone().into(), library_path);
+            let program = elf(&["libb.so"], &["$ORIGIN"], inherited);
+            let found = closure(&program, "/app/lib/flow", &root);
+            let found = found.missing.into_iter().map(|it| it.library);
+            found.collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(missing(true, &["/e"]), none);
+        assert_eq!(missing(true, &[]), ["libe.so"]);
+        // DT_RUNPATH is not inherited.
+        assert_eq!(missing(false, &["/e"]), ["libd.so"]);
     }
 
     #[test]

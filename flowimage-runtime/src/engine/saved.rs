@@ -5,14 +5,14 @@
 //! containerd image store). None says beforehand which layer a file is, so layers are told by their hash.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::IdScheme;
-use crate::oci::{Digest, HashingWriter, sha256};
+use crate::oci::{Digest, HashingWriter, Zstd, sha256};
 
 /// Bounds of what is read from an engine.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ pub fn read_saved(
         let mut start = Vec::new();
         entry
             .by_ref()
-            .take(2)
+            .take(4)
             .read_to_end(&mut start)
             .map_err(SavedError::Read)?;
         let is_blob = path.starts_with("blobs/");
@@ -152,7 +152,7 @@ pub fn read_saved(
 /// A plain tar in a file named by its digest needs no reading to be passed over; everything else is hashed.
 fn may_be_wanted(path: &str, start: &[u8], missing: &[Digest]) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".tar");
-    let compressed = start == GZIP;
+    let compressed = start.starts_with(&GZIP) || start == ZSTD;
     !missing.is_empty()
         && match format!("sha256:{name}").parse::<Digest>() {
             Ok(digest) if !compressed => missing.contains(&digest),
@@ -161,6 +161,7 @@ fn may_be_wanted(path: &str, start: &[u8], missing: &[Digest]) -> bool {
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 fn layer(
     path: &str,
@@ -176,8 +177,10 @@ fn layer(
         source,
     };
     let stored = start.chain(rest);
-    let mut plain: Box<dyn Read + '_> = if start == GZIP {
+    let mut plain: Box<dyn Read + '_> = if start.starts_with(&GZIP) {
         Box::new(MultiGzDecoder::new(stored))
+    } else if start == ZSTD {
+        Box::new(Zstd::new(BufReader::with_capacity(256 << 10, stored)))
     } else {
         Box::new(stored)
     };
@@ -373,29 +376,38 @@ mod tests {
         let layer = vec![7; 100_000];
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&layer).unwrap();
-        let stored = encoder.finish().unwrap();
-        let config = config(&[&layer]);
+        let zstd = ruzstd::encoding::CompressionLevel::Fastest;
+        for stored in [
+            encoder.finish().unwrap(),
+            ruzstd::encoding::compress_to_vec(&layer[..], zstd),
+        ] {
+            reads_the_layout_form_with(&layer, &stored);
+        }
+    }
+
+    fn reads_the_layout_form_with(layer: &[u8], stored: &[u8]) {
+        let config = config(&[layer]);
         let manifest = serde_json::json!({"config": {"digest": sha256(&config)}, "layers": []}).to_string();
         let id = sha256(manifest.as_bytes());
         let name = |bytes: &[u8]| format!("blobs/sha256/{}", sha256(bytes).hex());
         let archive = tar_of(&[
-            (&name(&stored), &stored),
+            (&name(stored), stored),
             (&name(&config), &config),
             (&name(manifest.as_bytes()), manifest.as_bytes()),
             ("index.json", b"{}"),
         ]);
         let limits = SavedLimits::default();
-        let (image, taken) = read(&archive, (&id, IdScheme::Manifest), &[&layer], &limits).unwrap();
+        let (image, taken) = read(&archive, (&id, IdScheme::Manifest), &[layer], &limits).unwrap();
         assert_eq!(
             (image.config, taken),
-            (config, vec![(sha256(&layer), layer.clone())])
+            (config, vec![(sha256(layer), layer.to_vec())])
         );
 
         let small = SavedLimits {
             layer: 99_999,
             ..limits
         };
-        let bomb = read(&archive, (&id, IdScheme::Manifest), &[&layer], &small);
+        let bomb = read(&archive, (&id, IdScheme::Manifest), &[layer], &small);
         assert!(matches!(bomb, Err(SavedError::TooLarge { .. })), "{bomb:?}");
     }
 

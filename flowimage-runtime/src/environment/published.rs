@@ -9,7 +9,7 @@ use crate::assemble::Foundation;
 use crate::failure::{Failure, Stage, at};
 use crate::layout::Layout;
 use crate::oci::{Digest, Image, Platform};
-use crate::registry::Access;
+use crate::registry::{Access, RegistryError};
 use crate::session::Session;
 use crate::target::Target;
 
@@ -47,7 +47,17 @@ pub(crate) async fn publish(
     let tag = tag(identity);
     let image = image(foundation, identity, platform);
     let held = repository.manifest(&tag).await.map_err(at(Stage::Publish))?;
-    if held.as_ref() != Some(&image.digest()) {
+    let is_here = match &held {
+        None => false,
+        Some(held) if *held == image.digest() => true,
+        // Another machine was first, and others have built on what it made: that stays.
+        Some(_) => repository
+            .image(&tag, platform)
+            .await
+            .map_err(at(Stage::Publish))?
+            .is_some_and(|held| self::foundation(&held, identity).is_some()),
+    };
+    if !is_here {
         repository
             .push(&image, Some(&tag), layout)
             .await
@@ -70,13 +80,23 @@ pub(super) async fn find(
     are_read: bool,
 ) -> Option<(Foundation, String)> {
     let tag = tag(identity);
+    let mut silent = Vec::new();
     for place in places {
         let Target::Repository { registry, path } = place else {
             continue;
         };
-        let repository = session.registries.repository(registry, path, Access::Pull);
-        let Ok(Some(image)) = repository.image(&tag, platform).await else {
+        if silent.contains(&registry) {
             continue;
+        }
+        let repository = session.registries.repository(registry, path, Access::Pull);
+        let image = match repository.image(&tag, platform).await {
+            Ok(Some(image)) => image,
+            Ok(None) | Err(RegistryError::Answer { .. } | RegistryError::Unauthorized { .. }) => continue,
+            // Each of its repositories would take as long to say nothing.
+            Err(_) => {
+                silent.push(registry);
+                continue;
+            }
         };
         let image = match are_read {
             true => session.registries.download(&image, layout).await,

@@ -9,3 +9,5 @@ mod open;
 
 pub use digest::{Digest, DigestError, Hasher, HashingReader, HashingWriter, sha256};
 pub use image::{Descriptor, Image, Index, Layer, Manifest, Platform, Source, media_type};
+#[cfg(feature = "engine")]
+pub(crate) use open::Zstd;

@@ -32,7 +32,7 @@ impl Layer {
 /// Frames of zstd, one after the other; frames with data for others are skipped. Its window bounds the memory.
 ///
 /// Source: RFC 8878, section 3.
-struct Zstd<R> {
+pub(crate) struct Zstd<R> {
     source: R,
     frame: FrameDecoder,
     /// Whether the frame has begun and has not ended.
@@ -40,7 +40,7 @@ struct Zstd<R> {
 }
 
 impl<R: BufRead> Zstd<R> {
-    fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         Self {
             source,
             frame: FrameDecoder::new(),

@@ -82,7 +82,9 @@ fn missing_interpreter<'a>(line: &'a str, seen: &Seen<'_>) -> Option<&'a str> {
     if !interpreter.ends_with("/env") {
         return None;
     }
-    let program = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
+    let mut words = words.skip_while(|word| matches!(*word, "-S" | "-i" | "-") || word.contains('='));
+    // Of other options it is not known here whether they take the next word.
+    let program = words.next().filter(|word| !word.starts_with('-'))?;
     let there = match program.starts_with('/') {
         true => seen.root.exists(program),
         false => seen.on_path(program).is_some(),
