@@ -2,15 +2,14 @@
 
 use flowimage_model::tree::Mistake;
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, ReturnType, Signature, Type, Visibility};
+use syn::{Attribute, FnArg, Pat, Signature, Type, Visibility};
 
 use crate::diagnostics;
 use crate::facade::{private, private_path};
-use crate::item::{last_segment, tokens};
-use crate::place::Place;
+use crate::item::{last_segment, parameters_type, returns_result, tokens};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expansion = match Kind::of(&item) {
@@ -21,13 +20,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
                 .help("put it on a function, or on a struct that derives `FlowImage` and implements `Flow`"),
         ]),
     };
-    expansion.unwrap_or_else(|mistakes| {
-        // The item stays, so that nothing that uses it is an error too.
-        let errors = mistakes
-            .into_iter()
-            .map(|mistake| diagnostics::error(&mistake.map(&Place::from)));
-        quote!(#item #(#errors)*)
-    })
+    expansion.unwrap_or_else(|mistakes| diagnostics::beside(&item, mistakes))
 }
 
 /// What kind of item the tokens are, from their first keyword.
@@ -138,7 +131,7 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
         signature,
     } = &head;
     let name = &signature.ident;
-    let type_name = format_ident!("__FlowImage_{}", name);
+    let type_name = parameters_type(name);
     let mut fields = Vec::new();
     let mut passed = Vec::new();
     let mut bare = signature.clone();
@@ -171,11 +164,7 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
     } else {
         quote!(#name(#(#passed),*))
     };
-    let fallible = match &signature.output {
-        ReturnType::Type(_, ty) => last_segment(ty).is_some_and(|last| last == "Result"),
-        ReturnType::Default => false,
-    };
-    let outcome = if fallible {
+    let outcome = if returns_result(signature) {
         quote!(#private::outcome(#call))
     } else {
         quote!(#private::outcome(::core::result::Result::<_, ::std::string::String>::Ok(#call)))

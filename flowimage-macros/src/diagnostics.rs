@@ -2,8 +2,8 @@
 
 use flowimage_model::settings::FILE;
 use flowimage_model::tree::{Doubt, Findings, Mistake};
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote_spanned};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 
 use crate::place::Place;
 
@@ -23,6 +23,14 @@ pub(crate) fn tokens(findings: &Findings<Place>) -> TokenStream {
 /// One compile error.
 pub(crate) fn error(mistake: &Mistake<Place>) -> TokenStream {
     syn::Error::new(mistake.place.span, text(mistake)).to_compile_error()
+}
+
+/// An item with the errors beside it: it stays, so that nothing that uses it is an error too.
+pub(crate) fn beside(item: &TokenStream, mistakes: Vec<Mistake<Span>>) -> TokenStream {
+    let errors = mistakes
+        .into_iter()
+        .map(|mistake| error(&mistake.map(&Place::from)));
+    quote!(#item #(#errors)*)
 }
 
 /// Stable Rust has no warnings for macros: the use of a deprecated constant is one, at the place of its tokens.

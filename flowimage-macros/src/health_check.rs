@@ -2,24 +2,18 @@
 
 use flowimage_model::tree::Mistake;
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::spanned::Spanned;
-use syn::{ItemFn, Path, ReturnType};
+use syn::{ItemFn, Path};
 
 use crate::diagnostics;
 use crate::facade::private;
-use crate::item::last_segment;
-use crate::place::Place;
+use crate::item::{parameters_type, returns_result};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match check(arguments, &item) {
         Ok(registered) => quote!(#item #registered),
-        Err(mistakes) => {
-            let errors = mistakes
-                .into_iter()
-                .map(|mistake| diagnostics::error(&mistake.map(&Place::from)));
-            quote!(#item #(#errors)*)
-        }
+        Err(mistakes) => diagnostics::beside(&item, mistakes),
     }
 }
 
@@ -66,7 +60,7 @@ fn flow_type(arguments: TokenStream) -> Result<Path, Mistake<Span>> {
     if let Some(last) = path.segments.last_mut() {
         let name = last.ident.to_string();
         if name.starts_with(|first: char| first.is_lowercase() || first == '_') {
-            last.ident = format_ident!("__FlowImage_{}", last.ident, span = last.ident.span());
+            last.ident = parameters_type(&last.ident);
         }
     }
     Ok(path)
@@ -95,11 +89,7 @@ fn refusals(function: &ItemFn) -> Vec<Mistake<Span>> {
             "a health check cannot be an unsafe function: flowimage calls it",
         ));
     }
-    let fallible = match &signature.output {
-        ReturnType::Type(_, ty) => last_segment(ty).is_some_and(|last| last == "Result"),
-        ReturnType::Default => false,
-    };
-    if !fallible {
+    if !returns_result(signature) {
         mistakes.push(
             Mistake::new(
                 signature.ident.span(),

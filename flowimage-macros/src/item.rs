@@ -1,8 +1,8 @@
 //! What the macros must know of the item: docs, types, and text as tokens.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
+use quote::{format_ident, quote};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, ReturnType, Signature, Type};
 
 /// The doc comment of an item, its lines joined, each without the space after `///`.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
@@ -31,6 +31,19 @@ pub(crate) fn tokens(text: &str) -> TokenStream {
         let message = format!("flowimage wrote what is no Rust, please report it: {text}");
         quote!(::core::compile_error!(#message);)
     })
+}
+
+/// Whether a function may say that something is wrong.
+pub(crate) fn returns_result(signature: &Signature) -> bool {
+    match &signature.output {
+        ReturnType::Type(_, ty) => last_segment(ty).is_some_and(|last| last == "Result"),
+        ReturnType::Default => false,
+    }
+}
+
+/// The type of a flow function's parameters, at the place of the function's name.
+pub(crate) fn parameters_type(function: &Ident) -> Ident {
+    format_ident!("__FlowImage_{}", function)
 }
 
 /// The last name of a type's path.

@@ -192,6 +192,13 @@ pub enum Base {
     Image(ImageReference),
 }
 
+impl Base {
+    /// Whether it is another image whenever its registry says so: it has neither tag nor digest.
+    pub(crate) fn floats(&self) -> bool {
+        matches!(self, Base::Image(reference) if reference.tag().is_none() && !reference.is_pinned())
+    }
+}
+
 impl std::str::FromStr for Base {
     type Err = crate::value_error::ValueError;
 

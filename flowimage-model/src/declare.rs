@@ -37,12 +37,15 @@ pub trait Surroundings {
     fn names(&self, folder: &str) -> Vec<String>;
 }
 
+/// The lint of bases with neither tag nor digest.
+pub(crate) const UNPINNED_BASE: &str = "unpinned_base";
+
 /// Lints that `allow` takes.
 pub const LINTS: [&str; 4] = [
     crate::dockerfile::PUBLISHED_PORT,
     rules::secrets::SECRET_NAME,
     crate::dockerfile::SHELL_FORM,
-    "unpinned_base",
+    UNPINNED_BASE,
 ];
 
 /// Reads the merged keys of a flow into its declaration.

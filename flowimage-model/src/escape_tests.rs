@@ -3,9 +3,12 @@ use std::collections::BTreeMap;
 use super::*;
 
 use builder::Docker;
+use generator::Generator;
 
 #[path = "../tests/builder/mod.rs"]
 mod builder;
+#[path = "../tests/declared/generator.rs"]
+mod generator;
 
 fn environment() -> BTreeMap<String, String> {
     [
@@ -19,64 +22,50 @@ fn environment() -> BTreeMap<String, String> {
     .collect()
 }
 
-/// xorshift: the same texts in every run.
-struct Generator(u64);
-
-impl Generator {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-
-    fn text(&mut self) -> String {
-        const PARTS: [&str; 40] = [
-            "$",
-            "{",
-            "}",
-            "\\",
-            "\"",
-            "'",
-            "`",
-            "#",
-            " ",
-            "\t",
-            "A",
-            "$A",
-            "${A}",
-            "PATH",
-            "$PATH",
-            "${PATH}:/x",
-            "\\$",
-            "\\\\",
-            ":-",
-            ":+",
-            "${A:-",
-            "${NO:-",
-            "${EMPTY:-",
-            "${A:+",
-            "é",
-            "日本",
-            "=",
-            "<<",
-            "EOF",
-            "$5",
-            "$$",
-            "$(",
-            "a_1",
-            "$a_1",
-            "${",
-            "0",
-            ";",
-            "&&",
-            "\u{a0}",
-            "\u{feff}",
-        ];
-        (0..self.below(12))
-            .map(|_| PARTS[self.below(PARTS.len())])
-            .collect()
-    }
+fn text(generator: &mut Generator) -> String {
+    const PARTS: [&str; 40] = [
+        "$",
+        "{",
+        "}",
+        "\\",
+        "\"",
+        "'",
+        "`",
+        "#",
+        " ",
+        "\t",
+        "A",
+        "$A",
+        "${A}",
+        "PATH",
+        "$PATH",
+        "${PATH}:/x",
+        "\\$",
+        "\\\\",
+        ":-",
+        ":+",
+        "${A:-",
+        "${NO:-",
+        "${EMPTY:-",
+        "${A:+",
+        "é",
+        "日本",
+        "=",
+        "<<",
+        "EOF",
+        "$5",
+        "$$",
+        "$(",
+        "a_1",
+        "$a_1",
+        "${",
+        "0",
+        ";",
+        "&&",
+        "\u{a0}",
+        "\u{feff}",
+    ];
+    generator.some(&PARTS, 11)
 }
 
 #[test]
@@ -124,10 +113,10 @@ fn declared_values_mean_what_the_module_says() {
 fn builders_read_every_value_as_it_is_expanded_here() {
     let env = environment();
     let lookup = |name: &str| env.get(name).cloned();
-    let mut generator = Generator(0x9e37_79b9_7f4a_7c15);
+    let mut generator = Generator::new(0x9e37_79b9_7f4a_7c15);
     let mut expansions = 0;
     for _ in 0..20_000 {
-        let declared = generator.text();
+        let declared = text(&mut generator);
         let expected = expand_env(&declared, &lookup);
         expansions += usize::from(expected != declared);
         let line = env_value(&declared);
@@ -146,9 +135,9 @@ fn builders_read_every_value_as_it_is_expanded_here() {
 #[test]
 fn literals_come_out_as_they_went_in() {
     let env = environment();
-    let mut generator = Generator(7);
+    let mut generator = Generator::new(7);
     for _ in 0..5_000 {
-        let text = generator.text();
+        let text = text(&mut generator);
         assert_eq!(Docker::read(&literal(&text), &env).as_deref(), Ok(&*text));
         let array: Vec<String> = serde_json::from_str(&word_array(&[&text, "b"])).unwrap();
         let read = Docker::read_all(&array[0], &env);

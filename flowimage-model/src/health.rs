@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::suggest::suggest;
+use crate::suggest::instead;
 use crate::text::text_value;
 use crate::value_error::{ValueError, shown};
 
@@ -41,10 +41,7 @@ impl FromStr for ProbeName {
             return Ok(Self(text.to_owned()));
         }
         let error = ValueError::new(format!("{} is no health check", shown(text)));
-        Err(match suggest(text, PROBES) {
-            Some(near) => error.with_help(format!("did you mean `{near}`?")),
-            None => error.with_help(format!("expected one of: {}", PROBES.join(", "))),
-        })
+        Err(error.with_help(instead(text, &PROBES)))
     }
 }
 

@@ -111,7 +111,7 @@ impl Ignore {
         let mut deciding: Option<&Rule> = None;
         for rule in &self.rules {
             let left_out = deciding.is_some_and(|it| !it.brings_back);
-            if rule.brings_back == left_out && rule.matches_or_parent(path) {
+            if rule.brings_back == left_out && rule.pattern.matches_or_parent(path) {
                 deciding = Some(rule);
             }
         }
@@ -151,11 +151,6 @@ impl Rule {
             brings_back,
             written: written.to_owned(),
         }))
-    }
-
-    fn matches_or_parent(&self, path: &str) -> bool {
-        let parents = path.match_indices('/').map(|(end, _)| &path[..end]);
-        parents.chain([path]).any(|it| self.pattern.matches(it))
     }
 }
 

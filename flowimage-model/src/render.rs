@@ -7,6 +7,7 @@
 mod packages;
 
 use crate::declaration::{Base, Declaration, Libraries};
+use crate::dockerfile::Dockerfile;
 use crate::escape;
 
 /// Folder of the build context that holds everything flowimage stages.
@@ -299,7 +300,7 @@ fn flow(declaration: &Declaration, text: &mut String) {
         (Some(user), _) => text.push_str(&format!("USER {user}\n")),
         (None, Some(dockerfile)) if dockerfile.sets_user => {
             // The generated steps may have changed it; what the user's last stage said holds.
-            if let Some(user) = final_user(&dockerfile.text) {
+            if let Some(user) = Dockerfile::read(&dockerfile.text).final_user() {
                 text.push_str(&format!("USER {user}\n"));
             }
         }
@@ -315,10 +316,4 @@ fn flow(declaration: &Declaration, text: &mut String) {
         escape::json_array(&entrypoint(declaration))
     ));
     text.push_str(&format!("CMD {}\n", escape::json_array(&command(declaration))));
-}
-
-fn final_user(dockerfile: &str) -> Option<String> {
-    crate::dockerfile::Dockerfile::parse(dockerfile)
-        .ok()?
-        .final_user()
 }

@@ -32,6 +32,14 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best
 }
 
+/// What to write in place of a word that is none of these: the one it is most like, else any of them.
+pub(crate) fn instead(word: &str, known: &[&str]) -> String {
+    match suggest(word, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("expected one of: {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

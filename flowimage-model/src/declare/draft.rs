@@ -225,6 +225,24 @@ impl<P: Clone> Draft<P> {
         })
     }
 
+    /// The first extra command that does more than configure the image.
+    pub(super) fn running_command(&self) -> Option<&Placed<String, P>> {
+        self.extra_dockerfile_commands
+            .iter()
+            .find(|command| !only_configures(&command.value))
+    }
+
+    /// The first key whose generated steps need a `RUN`, and its place: what [`Declaration::generated_run`] says of the
+    /// finished declaration.
+    pub(super) fn generated_run(&self) -> Option<(&'static str, &P)> {
+        let system = self.system_dependencies.first();
+        let system = system.map(|it| ("system_dependencies", &it.place));
+        let python = self.python_dependencies.first();
+        let python = python.map(|it| ("python_dependencies", &it.place));
+        let extra = || Some(("extra_dockerfile_commands", &self.running_command()?.place));
+        system.or(python).or_else(extra)
+    }
+
     /// The base, as said or inferred.
     fn base_image(&self) -> BaseImage {
         if let Some(base) = &self.base_image {
@@ -237,18 +255,13 @@ impl<P: Clone> Draft<P> {
                 .unwrap_or(Base::Scratch);
             return BaseImage::Dockerfile(base);
         }
-        let runs = !self.system_dependencies.is_empty()
-            || self
-                .extra_dockerfile_commands
-                .iter()
-                .any(|it| !only_configures(&it.value));
         let text = if !self.python_dependencies.is_empty() || self.python_version.is_some() {
             let version = self
                 .python_version
                 .as_ref()
                 .map_or(DEFAULT_PYTHON, |it| it.value.as_str());
             format!("python:{version}-slim-bookworm")
-        } else if runs {
+        } else if self.generated_run().is_some() {
             DEFAULT_BASE.to_owned()
         } else {
             "scratch".to_owned()

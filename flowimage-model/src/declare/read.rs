@@ -1,7 +1,7 @@
 //! Reads the keys of a tree one by one, by the form the catalogue gives each.
 
 use crate::keys::{Form, Key};
-use crate::suggest::suggest;
+use crate::suggest::instead;
 use crate::tree::{Entry, Findings, Mistake, Node, Tree, Value};
 use crate::value_error::{ValueError, shown};
 
@@ -319,18 +319,8 @@ pub(crate) fn from_value_error<P>(place: P, error: &ValueError) -> Mistake<P> {
 /// The message for a key that is none.
 fn unknown_key<P>(word: &str, place: P, catalogue: &'static [Key]) -> Mistake<P> {
     let mistake = Mistake::new(place, format!("unknown key `{word}`"));
-    match prefect_word(word).or_else(|| suggest(word, catalogue.iter().map(|key| key.name)).map(did_you_mean))
-    {
-        Some(help) => mistake.help(help),
-        None => {
-            let names: Vec<_> = catalogue.iter().map(|key| key.name).collect();
-            mistake.help(format!("expected one of: {}", names.join(", ")))
-        }
-    }
-}
-
-fn did_you_mean(name: &str) -> String {
-    format!("did you mean `{name}`?")
+    let names = || catalogue.iter().map(|key| key.name).collect::<Vec<_>>();
+    mistake.help(prefect_word(word).unwrap_or_else(|| instead(word, &names())))
 }
 
 /// What became of a keyword of Prefect 1's `Docker(…)` that flowimage spells otherwise.

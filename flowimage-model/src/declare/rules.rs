@@ -7,7 +7,7 @@ pub(super) mod secrets;
 use super::draft::Draft;
 use crate::declaration::Base;
 use crate::names::PathKind;
-use crate::suggest::suggest;
+use crate::suggest::instead;
 use crate::tree::{Findings, Mistake};
 
 /// Checks every rule.
@@ -114,21 +114,10 @@ fn check_scratch<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     if !on_scratch {
         return;
     }
-    let needing = if let Some(package) = draft.system_dependencies.first() {
-        Some(("system_dependencies", package.place.clone()))
-    } else if let Some(requirement) = draft.python_dependencies.first() {
-        Some(("python_dependencies", requirement.place.clone()))
-    } else {
-        draft
-            .extra_dockerfile_commands
-            .iter()
-            .find(|command| !crate::declaration::only_configures(&command.value))
-            .map(|command| ("extra_dockerfile_commands", command.place.clone()))
-    };
-    if let Some((key, place)) = needing {
+    if let Some((key, place)) = draft.generated_run() {
         findings.mistake(
             Mistake::new(
-                place,
+                place.clone(),
                 format!("`{key}` needs a base that can run commands, but `scratch` is empty"),
             )
             .help("remove `base_image = \"scratch\"`: a base is then chosen that can"),
@@ -158,21 +147,14 @@ fn check_lints<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
     for lint in &draft.allow {
         if !super::LINTS.contains(&lint.value.as_str()) {
             let mistake = Mistake::new(lint.place.clone(), format!("unknown lint `{}`", lint.value));
-            findings.mistake(match suggest(&lint.value, super::LINTS) {
-                Some(near) => mistake.help(format!("did you mean `{near}`?")),
-                None => mistake.help(format!("expected one of: {}", super::LINTS.join(", "))),
-            });
+            findings.mistake(mistake.help(instead(&lint.value, &super::LINTS)));
         }
     }
-    let pinned = |base: &Base| match base {
-        Base::Scratch => true,
-        Base::Image(reference) => reference.is_pinned() || reference.tag().is_some(),
-    };
     if let Some(base) = &draft.base_image
-        && !pinned(&base.value)
+        && base.value.floats()
     {
         findings.doubt(
-            "unpinned_base",
+            super::UNPINNED_BASE,
             Mistake::new(
                 base.place.clone(),
                 format!("`{}` has neither tag nor digest", base.value),

@@ -4,7 +4,7 @@ use super::instruction::Instruction;
 use super::json::{self, Json};
 use super::words::{self, Word};
 use super::{DockerfileDoubt, DockerfileMistake, INSTRUCTIONS, PUBLISHED_PORT, SHELL_FORM, flags, values};
-use crate::suggest::suggest;
+use crate::suggest::{instead, suggest};
 
 /// What a look at instructions found.
 #[derive(Default)]
@@ -98,10 +98,7 @@ impl Check<'_> {
 
     fn unknown(&mut self) {
         let instruction = self.instruction;
-        let help = match suggest(&instruction.word, INSTRUCTIONS) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("expected one of: {}", INSTRUCTIONS.join(", ")),
-        };
+        let help = instead(&instruction.word, &INSTRUCTIONS);
         self.mistake(
             instruction.word_offset,
             format!("unknown instruction `{}`", instruction.written_word()),

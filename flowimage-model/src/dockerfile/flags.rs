@@ -3,7 +3,7 @@
 use super::DockerfileMistake;
 use super::instruction::{Flag, Instruction};
 use super::values;
-use crate::suggest::suggest;
+use crate::suggest::{instead, suggest};
 
 /// A flag that an instruction knows.
 struct Known {
@@ -208,10 +208,7 @@ fn value(instruction: &Instruction, flag: &Flag, takes: Takes, mistakes: &mut Ve
         Takes::Word(words) if words.contains(&text) => {}
         Takes::Word(words) => refuse(
             format!("`{text}` is nothing that `--{name}` takes"),
-            match suggest(text, words.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("expected one of: {}", words.join(", ")),
-            },
+            instead(text, words),
         ),
     }
 }
@@ -296,19 +293,14 @@ fn mount(instruction: &Instruction, flag: &Flag, text: &str, mistakes: &mut Vec<
         mistakes.push(instruction.mistake(flag.value_offset(), message).with_help(help));
     };
     let Some(keys) = mount_keys(kind) else {
-        let help = match suggest(kind, KINDS) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("expected one of: {}", KINDS.join(", ")),
-        };
-        return refuse(format!("`{kind}` is no type of mount"), help);
+        return refuse(format!("`{kind}` is no type of mount"), instead(kind, &KINDS));
     };
     for (key, _) in &pairs {
         if *key != "type" && !keys.contains(key) {
-            let help = match suggest(key, keys.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("expected one of: {}", keys.join(", ")),
-            };
-            refuse(format!("a mount of type `{kind}` has no `{key}`"), help);
+            refuse(
+                format!("a mount of type `{kind}` has no `{key}`"),
+                instead(key, keys),
+            );
         }
     }
     let has_target = of(&["target", "dst", "destination"]).is_some();

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::check::Found;
 use super::instruction::Instruction;
 use super::{Dockerfile, DockerfileDoubt, DockerfileMistake, Place};
+use crate::declaration::Base;
+use crate::declare::UNPINNED_BASE;
 use crate::suggest::suggest;
 
 /// One stage: its name, the external image it stands on in the end, and its user.
@@ -126,12 +128,10 @@ pub(super) fn check(file: &Dockerfile, found: &mut Found) {
     }
     if let Some(last) = read(file).last()
         && last.written
-        && let Ok(crate::declaration::Base::Image(reference)) = last.base.parse()
-        && reference.tag().is_none()
-        && !reference.is_pinned()
+        && last.base.parse().is_ok_and(|base: Base| base.floats())
     {
         found.doubts.push(DockerfileDoubt {
-            lint: "unpinned_base",
+            lint: UNPINNED_BASE,
             mistake: DockerfileMistake::new(
                 last.place,
                 format!("`{}` has neither tag nor digest", last.base),

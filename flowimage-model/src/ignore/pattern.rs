@@ -72,6 +72,14 @@ impl Pattern {
         self.ends(&path).last().is_some_and(|reached| reached[path.len()])
     }
 
+    /// Whether the path matches, or a folder above it.
+    pub(super) fn matches_or_parent(&self, path: &str) -> bool {
+        let path: Vec<char> = path.chars().collect();
+        self.ends(&path).last().is_some_and(|reached| {
+            (0..=path.len()).any(|end| reached[end] && path.get(end).is_none_or(|next| *next == '/'))
+        })
+    }
+
     /// Whether some path below the folder may match.
     pub(super) fn may_match_below(&self, folder: &str) -> bool {
         let path: Vec<char> = folder.chars().chain(['/']).collect();

@@ -36,9 +36,7 @@ pub(crate) fn of_dockerfile(
     dockerfile: &UserDockerfile,
     folder: &Path,
 ) -> Result<LayerBuilder, Failure> {
-    let copied: Option<BTreeSet<String>> = Dockerfile::parse(&dockerfile.text)
-        .ok()
-        .and_then(|parsed| sources::paths(&parsed));
+    let copied: Option<BTreeSet<String>> = sources::paths(&Dockerfile::read(&dockerfile.text));
     let ignore = match ignore_file(declaration, dockerfile, folder) {
         None => Ignore::default(),
         Some(path) => read_ignore(&folder.join(&path), &path)?,

@@ -121,10 +121,8 @@ fn without_start(text: &str, length: usize) -> String {
 
 /// The images that the author's Dockerfile draws from; the last one is the base of its last stage.
 pub(super) fn images(dockerfile: &UserDockerfile, declaration: &Declaration) -> Vec<String> {
-    let Ok(parsed) = Dockerfile::parse(&dockerfile.text) else {
-        return Vec::new();
-    };
-    let mut images = sources::images(&parsed, &build_args(declaration));
+    let read = Dockerfile::read(&dockerfile.text);
+    let mut images = sources::images(&read, &build_args(declaration));
     let last = declaration.base_image.base().to_string();
     images.remove(&last);
     let mut images: Vec<String> = images.into_iter().collect();

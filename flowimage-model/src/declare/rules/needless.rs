@@ -1,7 +1,7 @@
 //! Keys that would do nothing beside the others, or the same thing twice: nobody writes one in order that it does nothing.
 
 use super::super::draft::Draft;
-use crate::declaration::{Base, only_configures};
+use crate::declaration::Base;
 use crate::requirement::Requirement;
 use crate::tree::{Findings, Mistake};
 
@@ -14,12 +14,8 @@ pub(super) fn check<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
 
 /// What only steps of a build read.
 fn check_build<P: Clone>(draft: &Draft<P>, findings: &mut Findings<P>) {
-    let own_steps = draft.dockerfile.is_some()
-        || draft
-            .extra_dockerfile_commands
-            .iter()
-            .any(|command| !only_configures(&command.value));
-    let runs = own_steps || !draft.system_dependencies.is_empty() || !draft.python_dependencies.is_empty();
+    let own_steps = draft.dockerfile.is_some() || draft.running_command().is_some();
+    let runs = own_steps || draft.generated_run().is_some();
     if let Some((name, _)) = draft.build_args.first()
         && !own_steps
     {
