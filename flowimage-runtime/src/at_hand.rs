@@ -13,6 +13,7 @@ use crate::oci::{Digest, Image};
 use crate::pipeline::{Done, Stopped};
 use crate::project::{self, Project};
 use crate::session::Session;
+use crate::whole;
 
 /// Checks an image for a flow: `reference`, or without one the image built last.
 ///
@@ -49,20 +50,18 @@ pub fn remember(
     let digest = layout.put(&image.manifest).map_err(at(Stage::Build))?;
     let folder = project.built();
     let text = format!("{digest}\n{}\n", told(&foundation.config, &foundation.entrypoint));
-    let write = || {
-        fs::create_dir_all(&folder)?;
-        let file = tempfile::NamedTempFile::new_in(&folder)?;
-        fs::write(file.path(), &text)?;
-        file.persist(folder.join(unit.entry.name))
-            .map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|error| {
+    whole::write(&folder.join(unit.entry.name), text.as_bytes()).map_err(|error| {
         Failure::text(
             Stage::Build,
             format!("cannot write below {}: {error}", folder.display()),
             "check its owner and the disk's space",
         )
     })
+}
+
+/// The image built last by the text that [`remember`] wrote.
+pub(crate) fn digest_of(remembered: &str) -> Option<Digest> {
+    remembered.lines().next()?.parse().ok()
 }
 
 /// What became of the entrypoint of what the image built last stands on.
@@ -81,12 +80,7 @@ fn last_built(unit: &FlowUnit, project: &Project) -> Result<(Image, String), Fai
         )
     };
     let text = fs::read_to_string(project.built().join(name)).map_err(|_| missing())?;
-    let digest: Digest = text
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .parse()
-        .map_err(|_| missing())?;
+    let digest = digest_of(&text).ok_or_else(missing)?;
     let layout = Layout::open(project.layout()).map_err(at(Stage::Check))?;
     let image = layout
         .read_image(&digest)

@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::at_hand::digest_of;
 use crate::catalog::Catalog;
 use crate::failure::{Failure, Stage, at};
 use crate::layer_cache;
@@ -268,8 +269,9 @@ fn built(folder: &Path, needed: &Needed) -> Vec<(PathBuf, u64)> {
     let mut gone = Vec::new();
     for (_, path, size) in files(folder) {
         let text = fs::read_to_string(&path).unwrap_or_default();
-        let digest: Option<Digest> = text.lines().next().and_then(|line| line.parse().ok());
-        if digest.is_some_and(|digest| !needed.blobs.contains(&digest)) && fs::remove_file(&path).is_ok() {
+        if digest_of(&text).is_some_and(|digest| !needed.blobs.contains(&digest))
+            && fs::remove_file(&path).is_ok()
+        {
             gone.push((path, size));
         }
     }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
 use crate::oci::{Digest, Hasher};
+use crate::whole;
 
 /// The clock's grain of any file system, with room.
 const GRAIN: Duration = Duration::from_millis(50);
@@ -192,16 +193,7 @@ impl FileIndex {
                 "{device} {inode} {size} {modified} {changed} {hex} {path}\n"
             ));
         }
-        let _ = self.write(text.as_bytes());
-    }
-
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+        let _ = whole::write(&self.path, text.as_bytes());
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {

@@ -18,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::Advise;
+use crate::whole;
 
 /// A `CronJob` gives its jobs names with 11 more characters, and a job's name may have 63.
 /// Source: <https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/>.
@@ -106,14 +107,8 @@ impl Advise for ManifestError {
 pub fn write(workload: &Workload<'_>, folder: &Path) -> Result<PathBuf, ManifestError> {
     let text = manifest(workload)?;
     let path = folder.join(format!("{}.yaml", workload.flow));
-    let written = fs::create_dir_all(folder)
-        .and_then(|()| tempfile::NamedTempFile::new_in(folder))
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.persist(&path).map_err(|error| error.error)
-        });
-    match written {
-        Ok(_) => Ok(path),
+    match whole::write(&path, text.as_bytes()) {
+        Ok(()) => Ok(path),
         Err(source) => Err(ManifestError::Write { path, source }),
     }
 }

@@ -1,6 +1,7 @@
 //! Remembers which layer some content made, so that what did not change is not compressed again.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
 use crate::layout::Layout;
 use crate::oci::{Descriptor, Digest, Hasher, Layer, Source};
+use crate::whole;
 
 /// The form of the layers: another one's are not taken.
 const FORM: u32 = 2;
@@ -97,14 +99,9 @@ impl<'a> LayerCache<'a> {
             blob: layer.blob.clone(),
             diff_id: layer.diff_id.clone(),
         };
-        let write = || {
-            fs::create_dir_all(&self.folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-            serde_json::to_writer(&mut file, &remembered)?;
-            file.persist(self.folder.join(key.hex()))
-                .map_err(|error| error.error)
-        };
-        let _: std::io::Result<_> = write();
+        let _ = serde_json::to_vec(&remembered)
+            .map_err(io::Error::from)
+            .and_then(|bytes| whole::write(&self.folder.join(key.hex()), &bytes));
     }
 }
 

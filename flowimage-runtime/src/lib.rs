@@ -59,6 +59,8 @@ mod tls;
 mod unique;
 pub mod unpack;
 mod verify;
+mod whole;
+mod words;
 
 pub use advice::Advise;
 #[doc(hidden)]

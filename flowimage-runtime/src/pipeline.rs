@@ -280,6 +280,7 @@ impl<'a> Plan<'a> {
             platform: &self.binary.platform(),
             target: &self.target,
             neighbours: self.neighbours()?,
+            are_read: !self.waives_checks(),
         };
         environments.of(self.unit).await
     }

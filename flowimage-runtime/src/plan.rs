@@ -22,6 +22,7 @@ use crate::project::{self, Project};
 use crate::reasons;
 use crate::session::Session;
 use crate::target::Target;
+use crate::whole;
 
 /// The form of images that this flowimage makes: another one makes other bytes of the same declaration.
 const FORM: &str = "2";
@@ -324,9 +325,8 @@ impl<'a> Plan<'a> {
     pub(crate) fn neighbours(&self) -> Result<Vec<Target>, Failure> {
         let platform = self.binary.platform().to_string();
         let flows = self.catalog.all().map_err(at(Stage::Plan))?;
-        let keys: BTreeSet<String> = flows.into_values().flat_map(BTreeMap::into_keys).collect();
         // `target_key` says what a key is made of.
-        let targets = keys.iter().filter_map(|key| {
+        let targets = flows.values().flat_map(BTreeMap::keys).filter_map(|key| {
             let (target, rest) = key.split_once(' ')?;
             (rest.split(' ').next() == Some(&*platform)).then_some(target)
         });
@@ -427,15 +427,7 @@ impl<'a> Plan<'a> {
     /// Remembers what a registered image was made of, so that a later plan can say what changed since. Where that
     /// cannot be written, it cannot.
     pub(crate) fn remember(&self, ingredients: &Ingredients) {
-        let path = self.details();
-        let write = || {
-            let folder = path.parent().unwrap_or(Path::new("."));
-            fs::create_dir_all(folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            std::io::Write::write_all(&mut file, ingredients.to_text().as_bytes())?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        let _: std::io::Result<_> = write();
+        let _ = whole::write(&self.details(), ingredients.to_text().as_bytes());
     }
 
     fn details(&self) -> PathBuf {

@@ -1,13 +1,12 @@
 //! What was checked is what is pushed: layer files are known again by what the file system says of them, and read
 //! again where it says something else.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Stage};
-use crate::oci::{Digest, HashingReader, Image, Source};
+use crate::oci::{Digest, Image, Source, sha256_of_file};
 
 /// The layer files of an image as they were when its checks began.
 pub(crate) struct Seals(Vec<Seal>);
@@ -63,7 +62,7 @@ impl Seals {
             if now.is_some() && now == seal.mark {
                 continue;
             }
-            let said = match digest(&seal.path) {
+            let said = match sha256_of_file(&seal.path) {
                 Ok(found) if found == seal.digest => continue,
                 Ok(found) => format!("its digest is {found} now"),
                 Err(error) => error.to_string(),
@@ -79,12 +78,6 @@ impl Seals {
         }
         Ok(())
     }
-}
-
-pub(crate) fn digest(path: &Path) -> io::Result<Digest> {
-    let mut reader = HashingReader::new(File::open(path)?);
-    io::copy(&mut reader, &mut io::sink())?;
-    Ok(reader.finish().1)
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::check::layer::{Entry, Kind, LayerEntries, SeenLayers};
 use crate::failure::{Failure, Stage};
-use crate::oci::{Image, Layer, Source};
-use crate::seal;
+use crate::oci::{Image, Layer, Source, sha256_of_file};
 
 /// Differences that are told one by one.
 const TOLD: usize = 10;
@@ -56,7 +55,7 @@ fn damaged(image: &Image) -> Vec<String> {
         let Source::File(path) = &layer.source else {
             return None;
         };
-        let said = match seal::digest(path) {
+        let said = match sha256_of_file(path) {
             Ok(digest) if digest == layer.blob.digest => return None,
             Ok(digest) => format!("has the digest {digest}"),
             Err(error) => format!("cannot be read: {error}"),

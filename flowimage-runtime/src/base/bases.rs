@@ -16,6 +16,7 @@ use crate::failure::{Failure, Stage, at};
 use crate::layout::Layout;
 use crate::oci::{Digest, Image, Layer, Platform, media_type};
 use crate::registry::{Access, Registries};
+use crate::words::short;
 
 /// Where bases are looked for and kept.
 pub struct Bases<'a> {
@@ -227,7 +228,7 @@ fn as_oci(reference: &ImageReference, layer: &mut Layer) -> Result<(), Failure> 
         media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
         media_type::LAYER_TAR | media_type::LAYER_GZIP | media_type::LAYER_ZSTD => return Ok(()),
         other => {
-            let shown: String = other.chars().filter(|it| !it.is_control()).take(100).collect();
+            let shown = short(other, 100);
             return Err(Failure::text(
                 Stage::Build,
                 format!(

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::elf::{Elf, code_digest};
 use crate::oci::{Digest, Hasher, HashingReader, Layer};
+use crate::whole;
 
 /// Part of the names of remembered layers; another number makes all be read again.
 const VERSION: u32 = 3;
@@ -98,7 +99,9 @@ impl SeenLayers {
             )));
         }
         // Remembering saves time; where it fails, the next command reads the layer again.
-        let _ = self.remember(diff_id, &entries);
+        let _ = serde_json::to_vec(&entries)
+            .map_err(io::Error::from)
+            .and_then(|bytes| whole::write(&self.path(diff_id), &bytes));
         Ok(entries)
     }
 
@@ -108,14 +111,6 @@ impl SeenLayers {
             return Ok(known);
         }
         self.read(&layer.diff_id, layer.open()?)
-    }
-
-    fn remember(&self, diff_id: &Digest, entries: &LayerEntries) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
-        file.write_all(&serde_json::to_vec(entries)?)?;
-        file.persist(self.path(diff_id)).map_err(|error| error.error)?;
-        Ok(())
     }
 
     fn path(&self, diff_id: &Digest) -> PathBuf {

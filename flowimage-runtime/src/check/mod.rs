@@ -20,6 +20,7 @@ use serde::Serialize;
 use crate::failure::{Failure, Stage};
 use crate::project::Project;
 use crate::session::Session;
+use crate::words::visible;
 use probe::{PROBES, Probe};
 use ran::Ran;
 
@@ -57,30 +58,15 @@ impl Check {
         Self {
             name: name.to_owned(),
             status,
-            detail: plain(&detail.into()),
+            detail: visible(&detail.into()),
             advice: String::new(),
         }
     }
 
     fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = plain(&advice.into());
+        self.advice = visible(&advice.into());
         self
     }
-}
-
-/// Text for a terminal: words of the image may hold what a terminal obeys.
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|char| {
-            let escaped = char.is_control() && char != '\n';
-            let shown = if escaped {
-                char.escape_default().to_string()
-            } else {
-                char.to_string()
-            };
-            shown.chars().collect::<Vec<_>>()
-        })
-        .collect()
 }
 
 /// The name of the check without which nothing is pushed.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::arguments::Arguments;
 use super::progress::size;
+use super::report::{complain, error};
 use super::{DONE, FAILED, Usage, options, runtime};
 use crate::clean::{Cleaned, Removed, Swept};
 use crate::failure::{Failure, Stage, at};
@@ -24,24 +25,10 @@ pub(super) fn clean(
     let cleaned = match runtime()?.block_on(cleaned(units, &session)) {
         Ok(cleaned) => cleaned,
         Err(failure) if arguments.json => {
-            let line = json!({
-                "status": "failed",
-                "error": {
-                    "stage": failure.stage.word(),
-                    "message": failure.message,
-                    "advice": failure.advice,
-                },
-            });
-            let _ = writeln!(out, "{line}");
+            let _ = writeln!(out, "{}", json!({ "status": "failed", "error": error(&failure) }));
             return Ok(FAILED);
         }
-        Err(failure) => {
-            let _ = writeln!(err, "error: {}", failure.message);
-            if let Some(advice) = failure.advice {
-                let _ = writeln!(err, "  advice: {advice}");
-            }
-            return Ok(FAILED);
-        }
+        Err(failure) => return Ok(complain(&failure, err)),
     };
     if arguments.json {
         machine(&cleaned, out);

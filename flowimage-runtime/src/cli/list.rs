@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
-use super::report::Report;
+use super::report::{Report, complain};
 use super::{DONE, FAILED, Usage, options, runtime};
 use crate::catalog::{Catalog, Registration};
 use crate::failure::{Failure, Stage, at};
@@ -65,12 +65,7 @@ pub(super) fn list(
             print_deployment(gone, out);
         }
     }
-    let Some(failure) = failure else { return Ok(DONE) };
-    let _ = writeln!(err, "error: {}", failure.message);
-    if let Some(advice) = failure.advice {
-        let _ = writeln!(err, "  advice: {advice}");
-    }
-    Ok(FAILED)
+    Ok(failure.map_or(DONE, |failure| complain(&failure, err)))
 }
 
 fn standing(unit: &FlowUnit, deployments: Vec<Value>) -> Result<Standing<'_>, Failure> {

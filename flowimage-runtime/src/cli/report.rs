@@ -4,7 +4,9 @@ use std::io::Write;
 
 use serde_json::json;
 
+use super::FAILED;
 use crate::check::{Check, Status};
+use crate::failure::Failure;
 use crate::flow::FlowUnit;
 use crate::pipeline::{Done, Stopped};
 
@@ -65,11 +67,7 @@ impl Report {
                 "digest": null,
                 "image_id": null,
                 "checks": stopped.checks,
-                "error": {
-                    "stage": failure.stage.word(),
-                    "message": failure.message,
-                    "advice": failure.advice,
-                },
+                "error": error(failure),
             });
             let _ = writeln!(out, "{line}");
             return;
@@ -87,6 +85,24 @@ impl Report {
             let _ = writeln!(err, "  advice: {advice}");
         }
     }
+}
+
+/// A failure as JSON.
+pub(super) fn error(failure: &Failure) -> serde_json::Value {
+    json!({
+        "stage": failure.stage.word(),
+        "message": failure.message,
+        "advice": failure.advice,
+    })
+}
+
+/// Says a failure that is no single flow's. Returns the exit status.
+pub(super) fn complain(failure: &Failure, err: &mut dyn Write) -> u8 {
+    let _ = writeln!(err, "error: {}", failure.message);
+    if let Some(advice) = &failure.advice {
+        let _ = writeln!(err, "  advice: {advice}");
+    }
+    FAILED
 }
 
 #[cfg(feature = "prefect")]

@@ -77,12 +77,8 @@ async fn reported(
 
 #[cfg(feature = "prefect")]
 fn complain(error: &impl crate::Advise, err: &mut dyn Write) -> u8 {
-    let failure = crate::failure::Failure::new(crate::failure::Stage::Register, error);
-    let _ = writeln!(err, "error: {}", failure.message);
-    if let Some(advice) = failure.advice {
-        let _ = writeln!(err, "  advice: {advice}");
-    }
-    FAILED
+    use crate::failure::{Failure, Stage};
+    super::report::complain(&Failure::new(Stage::Register, error), err)
 }
 
 /// Says how a run ended. Returns the exit status.

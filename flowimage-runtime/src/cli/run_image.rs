@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::arguments::Arguments;
+use super::report::complain;
 use super::{FAILED, Usage, options, runtime};
 use crate::engine::{CHECKED_NAMES, Engine, LoadRequest};
 use crate::environment;
@@ -62,13 +63,7 @@ pub(super) fn run_image(
     });
     match ended {
         Ok(status) => Ok(u8::try_from(status).unwrap_or(FAILED)),
-        Err(failure) => {
-            let _ = writeln!(err, "error: {}", failure.message);
-            if let Some(advice) = failure.advice {
-                let _ = writeln!(err, "  advice: {advice}");
-            }
-            Ok(FAILED)
-        }
+        Err(failure) => Ok(complain(&failure, err)),
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::Write;
 use serde_json::json;
 
 use super::arguments::Arguments;
-use super::{DONE, FAILED, Usage, options, runtime};
+use super::report::complain;
+use super::{DONE, Usage, options, runtime};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::prefect::Program;
@@ -22,13 +23,7 @@ pub(super) fn unregister(
     let removed = runtime()?.block_on(remove(units, flows, &session));
     let removed = match removed {
         Ok(removed) => removed,
-        Err(failure) => {
-            let _ = writeln!(err, "error: {}", failure.message);
-            if let Some(advice) = failure.advice {
-                let _ = writeln!(err, "  advice: {advice}");
-            }
-            return Ok(FAILED);
-        }
+        Err(failure) => return Ok(complain(&failure, err)),
     };
     for (flow, deployment) in &removed {
         if arguments.json {

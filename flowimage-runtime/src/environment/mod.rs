@@ -70,6 +70,8 @@ pub struct Environments<'a> {
     pub target: &'a Target,
     /// Where other flows' images are at the same registry: an environment may have come there with one of them.
     pub neighbours: Vec<Target>,
+    /// Whether anybody reads the layers of the flow's image: health checks do.
+    pub are_read: bool,
 }
 
 impl Environments<'_> {
@@ -138,7 +140,7 @@ impl Environments<'_> {
         }
         let is_built = !recipe.steps.is_empty();
         #[cfg(feature = "registry")]
-        if is_built && let Some((known, place)) = self.published(unit, recipe).await {
+        if is_built && let Some((known, place)) = self.published(recipe).await {
             store.remember(&recipe.identity, &known, None)?;
             let environment = environment();
             tell(Event::Found { environment, place });
@@ -167,24 +169,17 @@ impl Environments<'_> {
         Ok(foundation)
     }
 
-    /// Whether anybody reads the layers of a flow's image: health checks do.
     #[cfg(feature = "registry")]
-    fn are_read(&self, unit: &FlowUnit) -> bool {
-        !(self.session.options.no_check || unit.declaration.ignore_healthchecks)
-    }
-
-    #[cfg(feature = "registry")]
-    async fn published(&self, unit: &FlowUnit, recipe: &Recipe) -> Option<(Foundation, String)> {
+    async fn published(&self, recipe: &Recipe) -> Option<(Foundation, String)> {
         let places: Vec<&Target> = std::iter::once(self.target).chain(&self.neighbours).collect();
         let (session, layout) = (self.session, self.layout);
-        let are_read = self.are_read(unit);
         published::find(
             &recipe.identity,
             self.platform,
             &places,
             session,
             layout,
-            are_read,
+            self.are_read,
         )
         .await
     }

@@ -1,7 +1,9 @@
 //! Content digests: `sha256:` and 64 lower-case hexadecimal digits.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -91,6 +93,16 @@ pub fn sha256(bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(bytes);
     hasher.finish().0
+}
+
+/// The digest of a file's bytes.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn sha256_of_file(path: &Path) -> io::Result<Digest> {
+    let mut reader = HashingReader::new(File::open(path)?);
+    io::copy(&mut reader, &mut io::sink())?;
+    Ok(reader.finish().1)
 }
 
 /// SHA-256 over a stream, with a count of its bytes.

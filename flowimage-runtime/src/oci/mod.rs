@@ -7,6 +7,7 @@ mod digest;
 mod image;
 mod open;
 
+pub(crate) use digest::sha256_of_file;
 pub use digest::{Digest, DigestError, Hasher, HashingReader, HashingWriter, sha256};
 pub use image::{Descriptor, Image, Index, Layer, Manifest, Platform, Source, media_type};
 #[cfg(feature = "engine")]

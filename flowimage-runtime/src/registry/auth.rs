@@ -10,6 +10,7 @@ use super::challenge::Challenge;
 use super::credentials::{self, Credentials, Secret};
 use super::settings::authority;
 use super::{Access, RegistryError, Repository};
+use crate::words::short;
 
 /// The largest answer of a token service.
 const TOKEN_LIMIT: u64 = 1 << 20;
@@ -191,7 +192,7 @@ impl Repository {
     fn realm(&self, realm: &str) -> Result<Url, RegistryError> {
         let refused = |realm: &str, reason| RegistryError::Realm {
             registry: self.registry.clone(),
-            realm: realm.chars().filter(|it| !it.is_control()).take(100).collect(),
+            realm: short(realm, 100),
             reason,
         };
         let url = Url::parse(realm).map_err(|_| refused("something", "which is no address"))?;

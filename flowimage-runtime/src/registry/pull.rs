@@ -14,6 +14,7 @@ use crate::layout::{BlobWriter, Layout, diff_ids};
 use crate::oci::{
     Descriptor, Digest, Hasher, Image, Index, Layer, Manifest, Platform, Source, media_type, sha256,
 };
+use crate::words::short;
 
 /// The largest manifest, index or configuration that is read.
 ///
@@ -85,7 +86,10 @@ impl Repository {
             document.media_type.as_str(),
             media_type::MANIFEST | media_type::DOCKER_MANIFEST
         ) {
-            return Err(wrong(format!("it is of type `{}`", short(&document.media_type))));
+            return Err(wrong(format!(
+                "it is of type `{}`",
+                short(&document.media_type, 100)
+            )));
         }
         let manifest: Manifest =
             serde_json::from_slice(&document.bytes).map_err(|error| wrong(error.to_string()))?;
@@ -127,7 +131,7 @@ impl Repository {
             return Ok(found.digest.clone());
         }
         let offered = index.manifests.iter().filter_map(|it| it.platform.as_ref());
-        let offered: Vec<_> = offered.take(20).map(|it| short(&it.to_string())).collect();
+        let offered: Vec<_> = offered.take(20).map(|it| short(&it.to_string(), 100)).collect();
         Err(RegistryError::NoPlatform {
             place: self.name(reference),
             wanted: platform.to_string(),
@@ -395,9 +399,4 @@ fn accepted() -> String {
 
 fn too_large() -> String {
     format!("it is larger than {DOCUMENT_LIMIT} bytes")
-}
-
-/// A registry's word, fit to be shown.
-fn short(text: &str) -> String {
-    text.chars().filter(|it| !it.is_control()).take(100).collect()
 }

@@ -16,6 +16,7 @@ use super::auth::Authorization;
 use super::retry::{Retry, Tries, Trouble};
 use super::{RegistryError, Repository};
 use crate::tls;
+use crate::words::short;
 
 /// Bytes read of an error's body.
 const ERROR_LIMIT: u64 = 16 << 10;
@@ -276,7 +277,7 @@ impl Repository {
     }
 
     pub(super) fn answer(&self, status: StatusCode, what: &str, said: &str) -> RegistryError {
-        let said: String = said.chars().filter(|it| !it.is_control()).take(200).collect();
+        let said = short(said, 200);
         RegistryError::Answer {
             registry: self.registry.clone(),
             status: status.as_u16(),

@@ -9,7 +9,7 @@ use super::pull::CONTENT_DIGEST;
 use super::request::{Body, Request, header};
 use super::retry::{Tries, Trouble};
 use super::{RegistryError, Repository};
-use crate::oci::{Descriptor, HashingReader};
+use crate::oci::{Descriptor, sha256_of_file};
 
 /// The chunk that is sent where a whole blob is too much for what stands before a registry.
 const CHUNK: u64 = 16 << 20;
@@ -217,9 +217,7 @@ impl Repository {
             path: path.to_owned(),
             source,
         };
-        let mut reader = HashingReader::new(std::fs::File::open(path).map_err(failed)?);
-        std::io::copy(&mut reader, &mut std::io::sink()).map_err(failed)?;
-        let (_, found, _) = reader.finish();
+        let found = sha256_of_file(path).map_err(failed)?;
         if found == blob.digest {
             return Ok(());
         }

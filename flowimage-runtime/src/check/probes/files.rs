@@ -6,7 +6,7 @@ use super::super::probe::Probe;
 use super::super::seen::Seen;
 use super::super::{Check, Status};
 use crate::layer::{Content, Entry as Wanted};
-use crate::oci::{Digest, HashingReader, sha256};
+use crate::oci::{sha256, sha256_of_file};
 
 pub(crate) struct Files;
 
@@ -146,7 +146,7 @@ fn difference(entry: &Entry, wanted: &Wanted) -> std::io::Result<Option<String>>
         }
         (Content::Host(source), Kind::File(found)) => {
             let size = std::fs::metadata(source)?.len();
-            if size != found.size || digest_of(source)? != found.digest {
+            if size != found.size || sha256_of_file(source)? != found.digest {
                 return Ok(Some(format!("has other bytes than {}", source.display())));
             }
         }
@@ -172,10 +172,4 @@ fn difference(entry: &Entry, wanted: &Wanted) -> std::io::Result<Option<String>>
         )));
     }
     Ok(None)
-}
-
-fn digest_of(path: &std::path::Path) -> std::io::Result<Digest> {
-    let mut reader = HashingReader::new(std::fs::File::open(path)?);
-    std::io::copy(&mut reader, &mut std::io::sink())?;
-    Ok(reader.finish().1)
 }

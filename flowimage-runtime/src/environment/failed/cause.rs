@@ -4,7 +4,8 @@
 
 use flowimage_model::Declaration;
 
-use super::packages::{self, Family};
+use super::packages;
+use crate::elf::Distribution;
 
 /// Where a build failed.
 pub(super) struct Place<'a> {
@@ -86,8 +87,8 @@ pub(super) fn find(
 }
 
 impl Place<'_> {
-    fn family(&self) -> Family {
-        Family::of(&self.declaration.base_image.base().to_string())
+    fn family(&self) -> Distribution {
+        Distribution::of_base(&self.declaration.base_image.base().to_string())
     }
 
     /// How a package is added: to the key, or to the author's own Dockerfile.

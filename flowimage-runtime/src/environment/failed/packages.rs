@@ -2,6 +2,8 @@
 
 use flowimage_model::suggest::suggest;
 
+use crate::elf::Distribution;
+
 /// The Python package that has a module, where it is called otherwise.
 pub(super) fn of_module(module: &str) -> Option<&'static str> {
     const PACKAGES: [(&str, &str); 20] = [
@@ -30,20 +32,9 @@ pub(super) fn of_module(module: &str) -> Option<&'static str> {
     Some(found.1)
 }
 
-/// Distributions that name their packages alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
-    /// apt.
-    Debian,
-    /// apk.
-    Alpine,
-    /// dnf.
-    Fedora,
-}
-
-impl Family {
+impl Distribution {
     /// By the base's name, which is all that is known here; Debian's where it says nothing.
-    pub(super) fn of(base: &str) -> Self {
+    pub(super) fn of_base(base: &str) -> Self {
         let fedora = [
             "fedora",
             "almalinux",
@@ -85,8 +76,12 @@ impl Family {
         }
     }
 
-    fn of_row(self, row: &[&'static str; 3]) -> &'static str {
-        row[self as usize]
+    fn of_row(self, [debian, alpine, fedora]: &[&'static str; 3]) -> &'static str {
+        match self {
+            Self::Debian => debian,
+            Self::Alpine => alpine,
+            Self::Fedora => fedora,
+        }
     }
 }
 
@@ -131,7 +126,7 @@ const HEADERS: [(&str, [&str; 3]); 26] = [
 ];
 
 /// The package with a C header.
-pub(super) fn of_header(header: &str, family: Family) -> Option<&'static str> {
+pub(super) fn of_header(header: &str, family: Distribution) -> Option<&'static str> {
     const C_LIBRARY: [&str; 5] = ["stdio.h", "stdlib.h", "string.h", "limits.h", "linux/limits.h"];
     if C_LIBRARY.contains(&header) {
         return of_tool("cc", family);
@@ -145,7 +140,7 @@ pub(super) fn of_header(header: &str, family: Family) -> Option<&'static str> {
 }
 
 /// The package with a library to link, `odbc` for `-lodbc`.
-pub(super) fn of_library(name: &str, family: Family) -> Option<&'static str> {
+pub(super) fn of_library(name: &str, family: Distribution) -> Option<&'static str> {
     let header = match name {
         "odbc" | "odbcinst" => "sql.h",
         "pq" => "libpq-fe.h",
@@ -203,7 +198,7 @@ const TOOLS: [(&str, [&str; 3]); 28] = [
 ];
 
 /// The package with a program.
-pub(super) fn of_tool(name: &str, family: Family) -> Option<&'static str> {
+pub(super) fn of_tool(name: &str, family: Distribution) -> Option<&'static str> {
     // A compiler by its full name, such as `x86_64-linux-gnu-gcc`.
     let name = match name.rsplit_once('-') {
         Some((_, last @ ("gcc" | "g++" | "ld"))) => last,
@@ -242,7 +237,7 @@ const ASKED_FOR: [&str; 24] = [
 ];
 
 /// A package whose name is like this one.
-pub(super) fn near(name: &str, family: Family) -> Option<&'static str> {
+pub(super) fn near(name: &str, family: Distribution) -> Option<&'static str> {
     // Names of other distributions first: they are right somewhere, and need not look alike.
     let rows = || HEADERS.iter().chain(&TOOLS);
     let elsewhere = rows().find(|(_, row)| row.contains(&name) && family.of_row(row) != name);
@@ -262,15 +257,18 @@ mod tests {
 
     #[test]
     fn names_by_family() {
-        assert_eq!(of_header("sqlext.h", Family::Debian), Some("unixodbc-dev"));
-        assert_eq!(of_header("openssl/ssl.h", Family::Alpine), Some("openssl-dev"));
+        assert_eq!(of_header("sqlext.h", Distribution::Debian), Some("unixodbc-dev"));
         assert_eq!(
-            of_tool("x86_64-linux-gnu-gcc", Family::Debian),
+            of_header("openssl/ssl.h", Distribution::Alpine),
+            Some("openssl-dev")
+        );
+        assert_eq!(
+            of_tool("x86_64-linux-gnu-gcc", Distribution::Debian),
             Some("build-essential")
         );
-        assert_eq!(near("unixODBC-devel", Family::Debian), Some("unixodbc-dev"));
-        assert_eq!(near("sqlite33", Family::Debian), Some("sqlite3"));
-        assert_eq!(near("nothing-like-any", Family::Debian), None);
-        assert_eq!(Family::of("python:3.12-alpine"), Family::Alpine);
+        assert_eq!(near("unixODBC-devel", Distribution::Debian), Some("unixodbc-dev"));
+        assert_eq!(near("sqlite33", Distribution::Debian), Some("sqlite3"));
+        assert_eq!(near("nothing-like-any", Distribution::Debian), None);
+        assert_eq!(Distribution::of_base("python:3.12-alpine"), Distribution::Alpine);
     }
 }
