@@ -10,12 +10,8 @@ use flowimage_runtime::oci::{Image, Platform, media_type};
 use flowimage_runtime::registry::{Access, CredentialPlaces, Registries, RegistrySettings, Repository};
 use serde_json::{Value, json};
 
-use crate::kit::{tar_of, unique};
+use crate::kit::{tar_of, unique, variable as setting};
 use crate::server::{Fault, Rule, Server, rule};
-
-fn setting(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `./test engine`"))
-}
 
 fn settings(credentials: CredentialPlaces) -> RegistrySettings {
     RegistrySettings {
@@ -34,6 +30,15 @@ fn output(command: &mut Command) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn podman(arguments: &[&str]) -> String {
+    let url = setting("FLOWIMAGE_TEST_PODMAN");
+    output(
+        Command::new("podman")
+            .args(["--remote", "--url", &url])
+            .args(arguments),
+    )
 }
 
 /// An image that prints a text, of two layers: the static busybox, and the text.
@@ -91,14 +96,6 @@ async fn what_was_pushed_is_what_other_tools_read() {
     assert_eq!(docker(&["run", "--rm", "--network=none", &pinned]), text);
     docker(&["rmi", &pinned]);
 
-    let url = setting("FLOWIMAGE_TEST_PODMAN");
-    let podman = |arguments: &[&str]| {
-        output(
-            Command::new("podman")
-                .args(["--remote", "--url", &url])
-                .args(arguments),
-        )
-    };
     podman(&["pull", "-q", "--tls-verify=false", &pinned]);
     assert_eq!(podman(&["run", "--rm", "--network=none", &pinned]), text);
     podman(&["rmi", &pinned]);
@@ -183,14 +180,6 @@ async fn docker_manifests_and_indexes_of_other_tools_are_read() {
     // The engine pushed it, in docker's own form.
     assert_eq!(image.media_type, media_type::DOCKER_MANIFEST);
     let place = format!("127.0.0.1/{text}");
-    let url = setting("FLOWIMAGE_TEST_PODMAN");
-    let podman = |arguments: &[&str]| {
-        output(
-            Command::new("podman")
-                .args(["--remote", "--url", &url])
-                .args(arguments),
-        )
-    };
     let one = push(&repository(&registry, &format!("index/{text}")), &text, "one").await;
     // A list has each image once.
     push(&repository(&registry, &format!("index/{text}")), &unique(), "two").await;

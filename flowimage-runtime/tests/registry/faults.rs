@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use flowimage_runtime::registry::{Access, Registries, RegistrySettings};
 
-use crate::kit::{made, message, repository, settings};
+use crate::kit::{made, message, pushed, repository, settings};
 use crate::server::{Fault, Rule, Server, rule};
 
 /// The requests of a push, by method and a part of their address.
@@ -268,12 +268,7 @@ async fn the_wait_that_a_registry_asks_for_is_kept() {
 
 #[tokio::test]
 async fn slow_is_not_silent() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, _made) = pushed().await;
     let short = RegistrySettings {
         patience: Duration::from_millis(1500),
         ..settings()

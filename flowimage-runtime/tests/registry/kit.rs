@@ -68,6 +68,17 @@ pub(crate) fn made(text: &str) -> Made {
     }
 }
 
+/// A registry that has an image as `etl/orders:latest`, and the image.
+pub(crate) async fn pushed() -> (Server, Made) {
+    let (server, made) = (Server::fake().await, made("a"));
+    let repository = repository(&server);
+    repository
+        .push(&made.image, Some("latest"), &made.layout)
+        .await
+        .unwrap();
+    (server, made)
+}
+
 /// Bytes that do not compress, the same each time.
 fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

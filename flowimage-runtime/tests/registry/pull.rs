@@ -4,7 +4,7 @@ use flowimage_runtime::layout::Layout;
 use flowimage_runtime::oci::{Descriptor, Index, Platform, media_type};
 use flowimage_runtime::registry::{Access, Registries, RegistryError, Repository};
 
-use crate::kit::{made, message, repository, settings};
+use crate::kit::{made, message, pushed, repository, settings};
 use crate::server::{Fault, Server, rule};
 
 fn platform(architecture: &str, variant: Option<&str>) -> Platform {
@@ -98,12 +98,7 @@ async fn docker_manifests_are_read_as_they_are() {
 
 #[tokio::test]
 async fn downloads_go_on_where_they_broke_off() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, made) = pushed().await;
     let image = reader(&server)
         .image("latest", &platform("amd64", None))
         .await
@@ -137,12 +132,7 @@ async fn downloads_go_on_where_they_broke_off() {
 
 #[tokio::test]
 async fn damage_on_the_way_is_survived_and_lasting_damage_refused() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, _made) = pushed().await;
     let image = reader(&server)
         .image("latest", &platform("amd64", None))
         .await
@@ -185,12 +175,7 @@ async fn damage_on_the_way_is_survived_and_lasting_damage_refused() {
 
 #[tokio::test]
 async fn documents_that_are_not_what_they_should_be_are_refused() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, made) = pushed().await;
     let put = |tag: &str, kind: &str, bytes: &[u8]| {
         server
             .store
@@ -273,12 +258,7 @@ async fn documents_that_are_not_what_they_should_be_are_refused() {
 
 #[tokio::test]
 async fn a_registry_without_digests_in_its_answers_is_read_all_the_same() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, made) = pushed().await;
     server.goes_wrong([rule("HEAD", "/manifests/", 1, Fault::Status(200, Vec::new(), ""))]);
     let found = reader(&server).manifest("latest").await.unwrap();
     assert_eq!(found, Some(made.image.digest()));

@@ -3,7 +3,7 @@
 use flowimage_runtime::oci::{Image, Source};
 use flowimage_runtime::registry::{Access, Registries};
 
-use crate::kit::{made, repository, settings};
+use crate::kit::{made, pushed, repository, settings};
 use crate::server::Server;
 
 #[tokio::test]
@@ -42,12 +42,7 @@ async fn seen_from_afar(registries: &Registries, server: &Server) -> Image {
 
 #[tokio::test]
 async fn layers_of_the_same_registry_are_mounted_and_never_downloaded() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, made) = pushed().await;
     let registries = Registries::new(settings());
     let image = seen_from_afar(&registries, &server).await;
     assert_eq!(image.manifest, made.image.manifest);
@@ -100,12 +95,7 @@ async fn a_layer_that_flows_share_is_sent_once_and_taken_over_by_the_others() {
 
 #[tokio::test]
 async fn a_layer_that_flows_share_is_downloaded_once() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, _made) = pushed().await;
     let registries = Registries::new(settings());
     let image = seen_from_afar(&registries, &server).await;
     let folder = tempfile::tempdir().unwrap();
@@ -120,12 +110,7 @@ async fn a_layer_that_flows_share_is_downloaded_once() {
 
 #[tokio::test]
 async fn layers_that_are_not_mounted_pass_through_the_layout() {
-    let server = Server::fake().await;
-    let made = made("a");
-    repository(&server)
-        .push(&made.image, Some("latest"), &made.layout)
-        .await
-        .unwrap();
+    let (server, _made) = pushed().await;
     server.store.lock().unwrap().mounts = false;
     let registries = Registries::new(settings());
     let image = seen_from_afar(&registries, &server).await;
