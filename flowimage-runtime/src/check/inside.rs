@@ -84,7 +84,7 @@ fn attend(task: &Task, plan: &Plan) -> TaskEnd {
     };
     // Where memory ends, the kernel is to end the program and not us.
     let _ = fs::write(format!("/proc/{}/oom_score_adj", attended.child.id()), "1000");
-    let killed_before = out_of_memory_kills();
+    let (killed_before, refused_before) = (out_of_memory_kills(), refused_processes());
     let how = attended.watch(Duration::from_secs(task.seconds), plan);
     end_all(&mut attended.child);
     attended.read(Duration::ZERO);
@@ -92,6 +92,8 @@ fn attend(task: &Task, plan: &Plan) -> TaskEnd {
         How::Signal(9) if out_of_memory_kills() > killed_before => How::OutOfMemory,
         // A shell says of its killed child what it would say of its own end.
         How::Exited(137) if out_of_memory_kills() > killed_before => How::OutOfMemory,
+        // Between two looks it came to the container's own limit, and gave up.
+        How::Exited(1..) | How::Signal(_) if refused_processes() > refused_before => How::Forked,
         how => how,
     };
     TaskEnd {
@@ -279,18 +281,38 @@ fn parent_of(pid: i32) -> Option<i32> {
 
 /// How often the kernel has ended a process of this container for its memory, by either version of control groups.
 fn out_of_memory_kills() -> u64 {
-    [
-        "/sys/fs/cgroup/memory.events",
-        "/sys/fs/cgroup/memory/memory.oom_control",
-    ]
-    .iter()
-    .filter_map(|path| fs::read_to_string(path).ok())
-    .flat_map(|text| {
-        text.lines()
-            .filter_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
-            .collect::<Vec<u64>>()
-    })
-    .sum()
+    events(
+        "oom_kill",
+        &[
+            "/sys/fs/cgroup/memory.events",
+            "/sys/fs/cgroup/memory/memory.oom_control",
+        ],
+    )
+}
+
+/// How often the kernel has refused this container a process, by either version of control groups.
+fn refused_processes() -> u64 {
+    events(
+        "max",
+        &["/sys/fs/cgroup/pids.events", "/sys/fs/cgroup/pids/pids.events"],
+    )
+}
+
+/// The number after a word, in those of the kernel's files that are there.
+fn events(word: &str, files: &[&str]) -> u64 {
+    files
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .filter_map(|text| {
+            text.lines().find_map(|line| {
+                line.strip_prefix(word)?
+                    .strip_prefix(' ')?
+                    .trim()
+                    .parse::<u64>()
+                    .ok()
+            })
+        })
+        .sum()
 }
 
 #[cfg(test)]

@@ -178,7 +178,10 @@ impl Ran {
                 "make it say less: health checks may write 4 MiB",
             ),
             How::Forked => failed(
-                "it was ended for starting processes without end".to_owned(),
+                format!(
+                    "it was ended for starting processes without end{}",
+                    last_words(end)
+                ),
                 "health checks have 200 processes and threads: look for what starts itself again",
             ),
             How::NotStarted(reason) => failed(

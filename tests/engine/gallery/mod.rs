@@ -8,10 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use cases::{CASES, Case};
-use workshop::Workshop;
+use workshop::{Workshop, docker};
+
+use crate::common::example;
+use crate::setting;
 
 #[test]
 fn every_broken_image_is_refused_for_its_own_reason_and_every_twin_passes() {
@@ -38,6 +41,35 @@ fn every_broken_image_is_refused_for_its_own_reason_and_every_twin_passes() {
         wrong.join("\n\n")
     );
     workshop.close();
+}
+
+/// The container's limit comes before the number at which a program is ended: it is refused a process, and gives up.
+#[test]
+fn giving_up_at_the_containers_limit_of_processes_is_starting_them_without_end() {
+    let script = "i=0; while [ $i -lt 60 ]; do sleep 300 & i=$((i+1)); done; wait";
+    let plan = json!({
+        "mark": "m", "flow": "airport-report", "variables": [], "processes": 10_000, "memory": null,
+        "tasks": [{ "id": "it", "argv": ["/bin/sh", "-c", script], "seconds": 60 }],
+    });
+    let container = docker(&[
+        "create",
+        "--network=none",
+        "--pids-limit=40",
+        "--entrypoint=/flow",
+        &setting("FLOWIMAGE_TEST_BASE"),
+        "__probe",
+        &plan.to_string(),
+    ]);
+    let container = container.trim();
+    docker(&[
+        "cp",
+        example("checks").to_str().unwrap(),
+        &format!("{container}:/flow"),
+    ]);
+    let answer = docker(&["start", "--attach", container]);
+    docker(&["rm", container]);
+    let end = answer.lines().nth(2).unwrap();
+    assert!(end.contains(r#""how":"forked""#), "{answer}");
 }
 
 #[test]

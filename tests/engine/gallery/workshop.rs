@@ -247,7 +247,7 @@ fn script(path: &Path, line: &str) {
     output(Command::new("chmod").arg("755").arg(path));
 }
 
-fn docker(arguments: &[&str]) -> String {
+pub(super) fn docker(arguments: &[&str]) -> String {
     output(Command::new("docker").args(arguments))
 }
 
