@@ -102,7 +102,7 @@ pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Resul
     flow.add(
         &binary_path(declaration),
         Entry {
-            content: Content::Host(binary.path.clone()),
+            content: Content::Host(binary.path.clone().into()),
             mode: 0o755,
             owner: 0,
         },
@@ -225,7 +225,7 @@ pub fn libraries(declaration: &Declaration, binary: &Binary) -> Result<LayerBuil
         layer.add(
             &path,
             Entry {
-                content: Content::Host(file),
+                content: Content::Host(file.into()),
                 mode: 0o755,
                 owner: 0,
             },
@@ -249,7 +249,7 @@ fn stripped(content: &LayerBuilder) -> Result<LayerBuilder, LayerError> {
     let mut layer = content.clone();
     for (path, entry) in content.entries() {
         if let Content::Host(file) = &entry.content {
-            let bytes = elf::strip(file).map_err(|error| LayerError::Program(Box::new(error)))?;
+            let bytes = elf::strip(&file.path).map_err(|error| LayerError::Program(Box::new(error)))?;
             layer.add(
                 path,
                 Entry {

@@ -5,7 +5,7 @@
 //!
 //! Source of the rule: git, `Documentation/technical/racy-git.txt`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -16,14 +16,17 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
-use crate::oci::{Digest, Hasher};
+use crate::oci::{Digest, Hasher, sha256};
 use crate::whole;
 
 /// The clock's grain of any file system, with room.
 const GRAIN: Duration = Duration::from_millis(50);
 
-/// The first line of the file: an index of another form is not read.
-const HEADER: &str = "flowimage files 1";
+/// How the first line of the file begins, before the hash of all lines after it: an index of another form is not read.
+const HEADER: &str = "flowimage files 2 ";
+
+/// What stands between a path and what is known of the file: no path has it.
+const AFTER_PATH: char = '\0';
 
 /// Threads that look at files, at most.
 const THREADS: usize = 8;
@@ -33,7 +36,7 @@ const FEW: usize = 64;
 
 /// What the file system says of a file. Any change of the content changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
+pub(crate) struct Stat {
     device: u64,
     inode: u64,
     size: u64,
@@ -43,7 +46,7 @@ struct Stat {
 }
 
 impl Stat {
-    fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         Self {
             device: metadata.dev(),
@@ -64,15 +67,14 @@ impl Stat {
     }
 }
 
-type Entries = HashMap<PathBuf, (Stat, Digest)>;
-
 /// The digests of files, as far as they are known.
 ///
 /// Cheap where nothing is asked: the file of the index is read at the first question.
 #[derive(Debug)]
 pub struct FileIndex {
     path: PathBuf,
-    entries: OnceLock<Mutex<Entries>>,
+    kept: OnceLock<Kept>,
+    learnt: Mutex<HashMap<PathBuf, (Stat, Digest)>>,
     hashed: AtomicU64,
     saved: AtomicU64,
 }
@@ -82,35 +84,33 @@ impl FileIndex {
     pub fn new(path: PathBuf) -> Self {
         Self {
             path,
-            entries: OnceLock::new(),
+            kept: OnceLock::new(),
+            learnt: Mutex::default(),
             hashed: AtomicU64::new(0),
             saved: AtomicU64::new(0),
         }
     }
 
-    /// The digest of each file, in their order.
+    /// The digest of each file, in their order, and where a file was looked at before, as it was then.
     ///
     /// # Errors
     /// A file cannot be read, or changed while it was.
-    pub fn digests(&self, files: &[&Path]) -> Result<Vec<Digest>, LayerError> {
+    pub(crate) fn digests(&self, files: &[(&Path, Option<Stat>)]) -> Result<Vec<Digest>, LayerError> {
+        let each = |files: &[(&Path, Option<Stat>)]| {
+            let digests = files.iter().map(|(file, seen)| self.digest_of(file, *seen));
+            digests.collect::<Result<Vec<_>, _>>()
+        };
         let threads = thread::available_parallelism()
             .map_or(1, usize::from)
             .min(THREADS);
         if files.len() < FEW || threads == 1 {
-            return files.iter().map(|file| self.digest(file)).collect();
+            return each(files);
         }
         let share = files.len().div_ceil(threads);
         let shares = thread::scope(|scope| {
             let workers: Vec<_> = files
                 .chunks(share)
-                .map(|files| {
-                    scope.spawn(|| {
-                        files
-                            .iter()
-                            .map(|file| self.digest(file))
-                            .collect::<Result<Vec<_>, _>>()
-                    })
-                })
+                .map(|files| scope.spawn(|| each(files)))
                 .collect();
             workers
                 .into_iter()
@@ -129,16 +129,27 @@ impl FileIndex {
     /// # Errors
     /// It cannot be read, or changed while it was.
     pub fn digest(&self, file: &Path) -> Result<Digest, LayerError> {
+        self.digest_of(file, None)
+    }
+
+    fn digest_of(&self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
         let failed = |source| LayerError::Read {
             path: file.to_owned(),
             source,
         };
-        let stat = Stat::of(&fs::metadata(file).map_err(failed)?);
-        if let Some((known, digest)) = self.lock().get(file)
-            && *known == stat
-        {
-            return Ok(digest.clone());
+        let look = || fs::metadata(file).map(|it| Stat::of(&it)).map_err(failed);
+        let stat = match seen {
+            Some(stat) => stat,
+            None => look()?,
+        };
+        if let Some(digest) = self.known(file, &stat) {
+            return Ok(digest);
         }
+        let stat = match seen {
+            // That was a while ago.
+            Some(_) => look()?,
+            None => stat,
+        };
         let mut open = File::open(file).map_err(failed)?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 256 << 10];
@@ -160,9 +171,19 @@ impl FileIndex {
             return Err(LayerError::Changed(file.to_owned()));
         }
         if after == stat && stat.is_settled() {
-            self.lock().insert(file.to_owned(), (stat, digest.clone()));
+            self.learnt().insert(file.to_owned(), (stat, digest.clone()));
         }
         Ok(digest)
+    }
+
+    /// The digest of a file that is as it was when it was read.
+    fn known(&self, file: &Path, stat: &Stat) -> Option<Digest> {
+        let kept = self.kept().get(file);
+        let (known, digest) = match kept {
+            Some((known, digest)) if known == *stat => (known, digest),
+            _ => self.learnt().get(file).cloned()?,
+        };
+        (known == *stat).then_some(digest)
     }
 
     /// Bytes that had to be read and hashed so far.
@@ -176,55 +197,96 @@ impl FileIndex {
         if self.saved.swap(hashed, Ordering::Relaxed) == hashed {
             return;
         }
-        let mut text = format!("{HEADER}\n");
-        for (path, (stat, digest)) in &*self.lock() {
-            let Some(path) = path.to_str().filter(|path| !path.contains('\n')) else {
-                continue;
-            };
-            let Stat {
-                device,
-                inode,
-                size,
-                modified,
-                changed,
-            } = stat;
-            let hex = digest.hex();
-            text.push_str(&format!(
-                "{device} {inode} {size} {modified} {changed} {hex} {path}\n"
-            ));
-        }
+        let learnt = self.learnt();
+        let learnt = learnt.iter().filter_map(|(path, (stat, digest))| {
+            let path = path.to_str().filter(|path| !path.contains('\n'))?;
+            Some((path, line(path, stat, digest)))
+        });
+        let mut lines: BTreeMap<&str, String> = self.kept().all().collect();
+        lines.extend(learnt);
+        let lines: String = lines.into_values().collect();
+        let text = format!("{HEADER}{}\n{lines}", sha256(lines.as_bytes()).hex());
         let _ = whole::write(&self.path, text.as_bytes());
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
-        let entries = self.entries.get_or_init(|| {
-            let text = fs::read_to_string(&self.path).unwrap_or_default();
-            Mutex::new(parse(&text).unwrap_or_default())
-        });
-        entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> &Kept {
+        self.kept
+            .get_or_init(|| Kept::new(fs::read_to_string(&self.path).unwrap_or_default()))
+    }
+
+    fn learnt(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (Stat, Digest)>> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The entries of an index; `None` where any line is not one, for then none can be trusted.
-fn parse(text: &str) -> Option<Entries> {
-    let mut lines = text.lines();
-    if lines.next() != Some(HEADER) || !text.ends_with('\n') {
-        return None;
+/// An index as it was found: a line for each file, in the order of their paths. Only lines that are asked for are taken
+/// apart, so that a project's many files cost nothing to a flow that declares few.
+#[derive(Debug, Default)]
+struct Kept {
+    text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl Kept {
+    /// Nothing, where the text is not what was written.
+    fn new(text: String) -> Self {
+        let Some((hash, rest)) = text
+            .strip_prefix(HEADER)
+            .and_then(|rest| rest.split_once('\n'))
+            .filter(|(hash, rest)| sha256(rest.as_bytes()).hex() == *hash)
+        else {
+            return Self::default();
+        };
+        let begin = HEADER.len() + hash.len() + 1;
+        let ends = rest.match_indices('\n').map(|(end, _)| begin + end + 1);
+        let mut lines: Vec<usize> = std::iter::once(begin).chain(ends).collect();
+        // After the last line there is none.
+        lines.pop();
+        Self { text, lines }
     }
-    lines
-        .map(|line| {
-            let mut fields = line.splitn(7, ' ');
-            let stat = Stat {
-                device: fields.next()?.parse().ok()?,
-                inode: fields.next()?.parse().ok()?,
-                size: fields.next()?.parse().ok()?,
-                modified: fields.next()?.parse().ok()?,
-                changed: fields.next()?.parse().ok()?,
-            };
-            let digest = format!("sha256:{}", fields.next()?).parse().ok()?;
-            Some((PathBuf::from(fields.next()?), (stat, digest)))
+
+    fn path(&self, begin: &usize) -> &str {
+        let line = &self.text[*begin..];
+        line.split_once(AFTER_PATH).map_or(line, |(path, _)| path)
+    }
+
+    fn get(&self, file: &Path) -> Option<(Stat, Digest)> {
+        let file = file.to_str()?;
+        let found = self
+            .lines
+            .binary_search_by(|begin| self.path(begin).cmp(file))
+            .ok()?;
+        let line = &self.text[self.lines[found] + file.len() + 1..];
+        let mut fields = line.lines().next()?.split(' ');
+        let stat = Stat {
+            device: fields.next()?.parse().ok()?,
+            inode: fields.next()?.parse().ok()?,
+            size: fields.next()?.parse().ok()?,
+            modified: fields.next()?.parse().ok()?,
+            changed: fields.next()?.parse().ok()?,
+        };
+        Some((stat, fields.next()?.parse().ok()?))
+    }
+
+    /// Each path and its line.
+    fn all(&self) -> impl Iterator<Item = (&str, String)> {
+        self.lines.iter().map(|begin| {
+            let line = self.text[*begin..].split_inclusive('\n').next();
+            (self.path(begin), line.unwrap_or_default().to_owned())
         })
-        .collect()
+    }
+}
+
+fn line(path: &str, stat: &Stat, digest: &Digest) -> String {
+    let Stat {
+        device,
+        inode,
+        size,
+        modified,
+        changed,
+    } = stat;
+    format!("{path}{AFTER_PATH}{device} {inode} {size} {modified} {changed} {digest}\n")
 }
 
 #[cfg(test)]
@@ -287,16 +349,45 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_index_is_no_index() {
-        let good = format!("{HEADER}\n1 2 3 4 5 {} /a b\n", sha256(b"x").hex());
-        assert_eq!(parse(&good).unwrap().len(), 1);
+    fn an_index_keeps_what_it_held_and_a_damaged_one_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = folder.path().join("index");
+        let files = ["b", "a c", "a", "ab"].map(|name| folder.path().join(name));
+        let hashed = |index: &FileIndex| {
+            let before = index.hashed();
+            for file in &files {
+                index.digest(file).unwrap();
+            }
+            index.hashed() - before
+        };
+        for file in &files {
+            fs::write(file, "x").unwrap();
+        }
+        settle();
+        // Learnt one after the other, by two processes.
+        for file in &files[..2] {
+            let index = FileIndex::new(kept.clone());
+            index.digest(file).unwrap();
+            index.save();
+        }
+        let index = FileIndex::new(kept.clone());
+        assert_eq!(hashed(&index), 2);
+        index.save();
+        assert_eq!(hashed(&FileIndex::new(kept.clone())), 0);
+        let good = fs::read_to_string(&kept).unwrap();
         for bad in [
-            "",
-            "flowimage files 9\n",
-            &good[..good.len() - 3],
-            &good.replace("1 2", "1 x"),
+            String::new(),
+            HEADER.to_owned(),
+            good.replacen('2', "9", 1),
+            good[..good.len() - 3].to_owned(),
+            good.replacen(sha256(b"x").as_str(), sha256(b"y").as_str(), 1),
         ] {
-            assert!(parse(bad).is_none(), "{bad}");
+            assert_ne!(bad, good);
+            fs::write(&kept, bad).unwrap();
+            let index = FileIndex::new(kept.clone());
+            assert_eq!(hashed(&index), 4);
+            index.save();
+            assert_eq!(fs::read_to_string(&kept).unwrap(), good);
         }
     }
 
@@ -310,7 +401,7 @@ mod tests {
                 file
             })
             .collect();
-        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let files: Vec<_> = files.iter().map(|file| (file.as_path(), None)).collect();
         let digests = FileIndex::new(folder.path().join("index"))
             .digests(&files)
             .unwrap();

@@ -58,7 +58,7 @@ impl Ingredients {
     /// # Errors
     /// A file cannot be read.
     pub fn layer(&mut self, kind: &str, layer: &LayerBuilder, files: &FileIndex) -> Result<(), LayerError> {
-        for (path, digest) in layer.digests(files)? {
+        for (path, digest) in layer.digests_when_walked(files)? {
             self.digest(format!("{kind} /{path}"), digest);
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::advice::Advise;
-use crate::file_index::FileIndex;
+use crate::file_index::{FileIndex, Stat};
 use crate::gzip::GzipWriter;
 use crate::layout::{Layout, LayoutError};
 use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Source, media_type, sha256};
@@ -20,10 +20,48 @@ pub enum Content {
     /// A file with these bytes.
     Bytes(Vec<u8>),
     /// A file with the bytes of one on this machine.
-    Host(PathBuf),
+    Host(HostFile),
     /// A symbolic link to this path.
     Link(String),
 }
+
+/// A file of this machine.
+#[derive(Clone, Debug)]
+pub struct HostFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// How it was when its folder was walked.
+    seen: Option<Stat>,
+}
+
+impl HostFile {
+    /// One that was just looked at.
+    pub(crate) fn seen(path: PathBuf, metadata: &fs::Metadata) -> Self {
+        let seen = Some(Stat::of(metadata));
+        Self { path, seen }
+    }
+}
+
+impl From<PathBuf> for HostFile {
+    fn from(path: PathBuf) -> Self {
+        Self { path, seen: None }
+    }
+}
+
+impl AsRef<Path> for HostFile {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// When it was looked at makes no difference.
+impl PartialEq for HostFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for HostFile {}
 
 /// One entry of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,11 +155,27 @@ impl LayerBuilder {
     /// # Errors
     /// A file cannot be read.
     pub fn digests(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
-        let hosts: Vec<&Path> = self
+        self.digests_of(files, |file| (&file.path, None))
+    }
+
+    /// The same, of files as they were when their folders were walked: one look at each is enough.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn digests_when_walked(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
+        self.digests_of(files, |file| (&file.path, file.seen))
+    }
+
+    fn digests_of<'a>(
+        &'a self,
+        files: &FileIndex,
+        host: impl Fn(&'a HostFile) -> (&'a Path, Option<Stat>),
+    ) -> Result<Vec<(&'a str, Digest)>, LayerError> {
+        let hosts: Vec<_> = self
             .entries
             .values()
             .filter_map(|entry| match &entry.content {
-                Content::Host(file) => Some(file.as_path()),
+                Content::Host(file) => Some(host(file)),
                 _ => None,
             })
             .collect();
@@ -200,10 +254,12 @@ impl LayerBuilder {
         if metadata.is_dir() {
             self.folder(destination, 0o755, 0);
             for entry in fs::read_dir(source).map_err(|error| read_error(source, error))? {
-                let path = entry.map_err(|error| read_error(source, error))?.path();
-                let name = path.file_name().and_then(|it| it.to_str());
-                let name = name.ok_or_else(|| LayerError::NotText(path.clone()))?.to_owned();
-                let metadata = fs::symlink_metadata(&path).map_err(|error| read_error(&path, error))?;
+                let entry = entry.map_err(|error| read_error(source, error))?;
+                let path = entry.path();
+                let name = entry.file_name();
+                let name = name.to_str().ok_or_else(|| LayerError::NotText(path.clone()))?;
+                // By its name in the open folder: no walk from the root for each.
+                let metadata = entry.metadata().map_err(|error| read_error(&path, error))?;
                 self.host_entry(&format!("{destination}/{name}"), &path, &metadata)?;
             }
         } else if metadata.is_symlink() {
@@ -228,7 +284,7 @@ impl LayerBuilder {
             self.add(
                 destination,
                 Entry {
-                    content: Content::Host(source.to_owned()),
+                    content: Content::Host(HostFile::seen(source.to_owned(), metadata)),
                     mode,
                     owner: 0,
                 },
@@ -292,7 +348,7 @@ impl LayerBuilder {
                         .append_link(&mut header, path, target)
                         .map_err(LayerError::Write)?;
                 }
-                Content::Host(source) => {
+                Content::Host(HostFile { path: source, .. }) => {
                     let file = File::open(source).map_err(|error| read_error(source, error))?;
                     let size = file.metadata().map_err(|error| read_error(source, error))?.len();
                     header.set_size(size);

@@ -152,7 +152,9 @@ impl Walk<'_> {
                 .map_err(|_| LayerError::NotText(source.to_owned()))?;
             Some(Content::Link(target))
         } else {
-            metadata.is_file().then(|| Content::Host(self.folder.join(path)))
+            metadata
+                .is_file()
+                .then(|| Content::Host(self.folder.join(path).into()))
         };
         if let (Some(content), false) = (content, is_ignored) {
             context.add(

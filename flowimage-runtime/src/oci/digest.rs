@@ -20,6 +20,8 @@ pub struct Digest(String);
 #[error("`{0}` is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits")]
 pub struct DigestError(String);
 
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
 impl Digest {
     /// The digest with this hash.
     pub fn from_hash(hash: [u8; 32]) -> Self {
@@ -27,7 +29,7 @@ impl Digest {
         text.push_str("sha256:");
         for byte in hash {
             for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+                text.push(char::from(DIGITS[usize::from(nibble)]));
             }
         }
         Self(text)

@@ -146,8 +146,8 @@ fn difference(entry: &Entry, wanted: &Wanted) -> std::io::Result<Option<String>>
         }
         (Content::Host(source), Kind::File(found)) => {
             let size = std::fs::metadata(source)?.len();
-            if size != found.size || sha256_of_file(source)? != found.digest {
-                return Ok(Some(format!("has other bytes than {}", source.display())));
+            if size != found.size || sha256_of_file(&source.path)? != found.digest {
+                return Ok(Some(format!("has other bytes than {}", source.path.display())));
             }
         }
         (Content::Bytes(_) | Content::Host(_), _) => return kinds("file"),
