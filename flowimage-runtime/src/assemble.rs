@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use flowimage_model::declaration::{Base, Libraries};
@@ -11,10 +12,12 @@ use serde_json::{Value, json};
 
 use crate::elf::{self, Elf};
 use crate::failure::{Failure, Stage, at};
+use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::labels;
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
 use crate::layer_cache::LayerCache;
+use crate::listed::{Listed, Lists};
 use crate::oci::{Digest, Image, Layer, Platform};
 use crate::scratch;
 use crate::timestamp;
@@ -76,41 +79,50 @@ pub struct Foundation {
 ///
 /// # Errors
 /// A file or library cannot be read.
-pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Result<Vec<Part>, Failure> {
+pub fn parts(
+    declaration: &Declaration,
+    folder: &Path,
+    binary: &Binary,
+    index: &FileIndex,
+    lists: &Lists,
+) -> Result<Vec<Part>, Failure> {
+    let program = binary.path.display();
+    // The key names all that `make` reads.
+    let part = |kind: Kind, key: String, make: &dyn Fn() -> Result<LayerBuilder, Failure>| {
+        let listed = lists.once(format!("{} {key}", kind.word()), || {
+            Listed::of(make()?, index).map_err(at(Stage::Plan))
+        });
+        listed.map(|listed| Part { kind, listed })
+    };
     let mut parts = Vec::new();
     if *declaration.base_image.base() == Base::Scratch {
-        let root = scratch::root(&binary.path, &binary.elf, &shipped_programs(declaration, folder))
-            .map_err(at(Stage::Plan))?;
-        parts.push(Part {
-            kind: Kind::Library,
-            content: root,
-        });
+        let shipped = shipped_programs(declaration, folder);
+        let root = || scratch::root(&binary.path, &binary.elf, &shipped).map_err(at(Stage::Plan));
+        parts.push(part(Kind::Library, format!("{program} {shipped:?}"), &root)?);
     }
     if !declaration.files.is_empty() {
-        parts.push(Part {
-            kind: Kind::File,
-            content: files(declaration, folder).map_err(at(Stage::Plan))?,
-        });
+        let key = format!("{} {:?}", folder.display(), declaration.files);
+        let files = || files(declaration, folder).map_err(at(Stage::Plan));
+        parts.push(part(Kind::File, key, &files)?);
     }
     if declaration.libraries == Libraries::Bundled {
-        parts.push(Part {
-            kind: Kind::Bundle,
-            content: libraries(declaration, binary)?,
-        });
+        let key = format!("{program} {}", library_folder(declaration));
+        parts.push(part(Kind::Bundle, key, &|| libraries(declaration, binary))?);
     }
-    let mut flow = LayerBuilder::new();
-    flow.add(
-        &binary_path(declaration),
-        Entry {
-            content: Content::Host(binary.path.clone()),
-            mode: 0o755,
-            owner: 0,
-        },
-    );
-    parts.push(Part {
-        kind: Kind::Binary,
-        content: flow,
-    });
+    let path = binary_path(declaration);
+    let flow = || {
+        let mut flow = LayerBuilder::new();
+        flow.add(
+            &path,
+            Entry {
+                content: Content::Host(binary.path.clone()),
+                mode: 0o755,
+                owner: 0,
+            },
+        );
+        Ok(flow)
+    };
+    parts.push(part(Kind::Binary, format!("{program} {path}"), &flow)?);
     Ok(parts)
 }
 
@@ -119,8 +131,8 @@ pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Resul
 pub struct Part {
     /// What it holds.
     pub kind: Kind,
-    /// Its entries.
-    pub content: LayerBuilder,
+    /// Its entries, which other flows may have too.
+    pub listed: Arc<Listed>,
 }
 
 /// What a part of an image holds.
@@ -163,6 +175,7 @@ pub fn assemble(
 ) -> Result<Image, Failure> {
     let mut layers = foundation.layers.clone();
     if let Some(account) = account(&unit.declaration, foundation) {
+        let account = cache.list(account).map_err(at(Stage::Build))?;
         let layer = cache.layer("account", &account, |_| Ok(None));
         layers.push(layer.map_err(at(Stage::Build))?);
     }
@@ -170,7 +183,7 @@ pub fn assemble(
         if foundation.complete && matches!(part.kind, Kind::Library | Kind::File) {
             continue;
         }
-        let layer = cache.layer(part.kind.word(), &part.content, |content| {
+        let layer = cache.layer(part.kind.word(), &part.listed, |content| {
             match part.kind == Kind::Binary && binary.has_debug_sections {
                 true => stripped(content).map(Some),
                 false => Ok(None),

@@ -11,7 +11,7 @@ use crate::flow::FlowUnit;
 use crate::layout::Layout;
 use crate::oci::{Digest, Image};
 use crate::pipeline::{Done, Stopped};
-use crate::project::{self, Project};
+use crate::project::Project;
 use crate::session::Session;
 use crate::whole;
 
@@ -138,11 +138,10 @@ async fn checked(
     project: &Project,
 ) -> Result<Vec<check::Check>, Stopped> {
     let here = std::env::current_exe().ok();
-    let folder = project::crate_folder(unit.entry).ok();
     let subject = Subject {
         unit,
         image,
-        folder: folder.as_deref(),
+        folder: Some(&project.folder),
         binary: session.options.binary.as_deref().or(here.as_deref()),
         made_here: false,
     };

@@ -195,7 +195,7 @@ fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
     #[cfg(feature = "engine")]
     gone(
         "environment",
-        crate::environment::forget(&project.environments(), &needed.blobs),
+        crate::environment::forget(&project.environments(), &needed.blobs, &needed.images),
     );
     let memory = "memory of what is gone";
     gone(
@@ -226,8 +226,7 @@ fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
 
 /// The catalogs whose entries need something of the products: this project's, and those of others that share them.
 fn catalogs(project: &Project) -> Result<Vec<Catalog>, Failure> {
-    let mut roots =
-        BTreeSet::from([fs::canonicalize(&project.root).unwrap_or_else(|_| project.root.clone())]);
+    let mut roots = BTreeSet::from([project.real_root.clone()]);
     for (_, path, _) in files(&project.sharers()) {
         let root = fs::read(&path).unwrap_or_default();
         if root.is_empty() {

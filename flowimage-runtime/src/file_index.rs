@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
 use crate::oci::{Digest, Hasher};
+use crate::turns::Turns;
 use crate::whole;
 
 /// The clock's grain of any file system, with room.
@@ -73,6 +74,8 @@ type Entries = HashMap<PathBuf, (Stat, Digest)>;
 pub struct FileIndex {
     path: PathBuf,
     entries: OnceLock<Mutex<Entries>>,
+    /// Files that are being read.
+    reading: Turns<PathBuf>,
     hashed: AtomicU64,
     saved: AtomicU64,
 }
@@ -83,6 +86,7 @@ impl FileIndex {
         Self {
             path,
             entries: OnceLock::new(),
+            reading: Turns::default(),
             hashed: AtomicU64::new(0),
             saved: AtomicU64::new(0),
         }
@@ -134,10 +138,27 @@ impl FileIndex {
             source,
         };
         let stat = Stat::of(&fs::metadata(file).map_err(failed)?);
-        if let Some((known, digest)) = self.lock().get(file)
-            && *known == stat
-        {
-            return Ok(digest.clone());
+        match self.known(file, stat) {
+            Some(digest) => Ok(digest),
+            None => self.reading.alone(file.to_owned(), || self.read(file)),
+        }
+    }
+
+    fn known(&self, file: &Path, stat: Stat) -> Option<Digest> {
+        let entries = self.lock();
+        let (known, digest) = entries.get(file)?;
+        (*known == stat).then(|| digest.clone())
+    }
+
+    fn read(&self, file: &Path) -> Result<Digest, LayerError> {
+        let failed = |source| LayerError::Read {
+            path: file.to_owned(),
+            source,
+        };
+        let stat = Stat::of(&fs::metadata(file).map_err(failed)?);
+        // Another may have read it meanwhile.
+        if let Some(digest) = self.known(file, stat) {
+            return Ok(digest);
         }
         let mut open = File::open(file).map_err(failed)?;
         let mut hasher = Hasher::new();

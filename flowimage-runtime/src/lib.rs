@@ -32,6 +32,7 @@ pub mod labels;
 pub mod layer;
 pub mod layer_cache;
 pub mod layout;
+pub mod listed;
 pub mod oci;
 pub mod parameters;
 pub mod pipeline;
@@ -56,6 +57,7 @@ pub mod task;
 pub mod timestamp;
 #[cfg(any(feature = "engine", feature = "registry"))]
 mod tls;
+pub mod turns;
 mod unique;
 pub mod unpack;
 mod verify;

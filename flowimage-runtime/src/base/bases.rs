@@ -83,7 +83,11 @@ impl Bases<'_> {
         Ok((foundation, digest))
     }
 
-    async fn image(
+    /// Its manifest and configuration, with the layers that are here already.
+    ///
+    /// # Errors
+    /// There is no such image, none for the platform, or it cannot be had.
+    pub(crate) async fn image(
         &self,
         reference: &ImageReference,
         platform: &Platform,

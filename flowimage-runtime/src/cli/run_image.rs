@@ -79,7 +79,7 @@ struct Registered<'a> {
 /// The flow's registered image, once the engine has it.
 async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registered<'a>, Failure> {
     let plan = Plan::make(unit, session, Goal::Build)?;
-    let Some(known) = plan.known()? else {
+    let Some(known) = &plan.known else {
         return Err(Failure::text(
             Stage::Plan,
             format!("`{}` is not registered at {}", unit.entry.name, plan.target),

@@ -1,0 +1,75 @@
+//! Layers before they are made: their entries, and what each of them holds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::failure::Failure;
+use crate::file_index::FileIndex;
+use crate::layer::{LayerBuilder, LayerError};
+use crate::oci::Digest;
+
+/// The entries of a layer, with a digest of each.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    content: LayerBuilder,
+    digests: Vec<Digest>,
+}
+
+impl Listed {
+    /// Looks at all that a layer is to hold.
+    ///
+    /// # Errors
+    /// A file cannot be read, or changed meanwhile.
+    pub fn of(content: LayerBuilder, files: &FileIndex) -> Result<Self, LayerError> {
+        let digests = digests(&content, files)?;
+        Ok(Self { content, digests })
+    }
+
+    /// The entries.
+    pub fn content(&self) -> &LayerBuilder {
+        &self.content
+    }
+
+    /// The digest of each entry, by path: of what it is, its content, mode and owner.
+    pub fn digests(&self) -> impl Iterator<Item = (&str, &Digest)> {
+        let paths = self.content.entries().map(|(path, _)| path);
+        paths.zip(&self.digests)
+    }
+
+    /// Whether all of it is still as it was looked at.
+    ///
+    /// # Errors
+    /// A file cannot be read, or changed meanwhile.
+    pub fn is_current(&self, files: &FileIndex) -> Result<bool, LayerError> {
+        Ok(digests(&self.content, files)? == self.digests)
+    }
+}
+
+fn digests(content: &LayerBuilder, files: &FileIndex) -> Result<Vec<Digest>, LayerError> {
+    let digests = content.digests(files)?;
+    Ok(digests.into_iter().map(|(_, digest)| digest).collect())
+}
+
+/// Layers that several flows of one command have in common: each is put together and looked at once.
+#[derive(Debug, Default)]
+pub struct Lists(Mutex<BTreeMap<String, List>>);
+
+type List = Arc<OnceLock<Result<Arc<Listed>, Failure>>>;
+
+impl Lists {
+    /// The layer of a key: an earlier one, or that of `make`. Who asks for one that is being made waits for it.
+    ///
+    /// # Errors
+    /// Those of `make`: everybody's.
+    pub fn once(
+        &self,
+        key: String,
+        make: impl FnOnce() -> Result<Listed, Failure>,
+    ) -> Result<Arc<Listed>, Failure> {
+        let list = {
+            let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lists.entry(key).or_default().clone()
+        };
+        list.get_or_init(|| make().map(Arc::new)).clone()
+    }
+}
