@@ -277,6 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_several_threads_ask_for_is_read_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let bytes = vec![7; 4 << 20];
+        fs::write(&file, &bytes).unwrap();
+        settle();
+        let index = FileIndex::new(folder.path().join("index"));
+        let (ready, wanted) = (std::sync::Barrier::new(8), sha256(&bytes));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    ready.wait();
+                    assert_eq!(index.digest(&file).unwrap(), wanted);
+                });
+            }
+        });
+        assert_eq!(index.hashed(), bytes.len() as u64);
+    }
+
+    #[test]
     fn a_file_that_changed_just_now_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

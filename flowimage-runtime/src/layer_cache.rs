@@ -160,6 +160,32 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_that_several_threads_want_is_made_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::open(folder.path().join("layout")).unwrap();
+        let files = FileIndex::new(folder.path().join("index"));
+        let making = Turns::default();
+        let made = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                // Each flow has a cache of its own; what is being made they know together.
+                let cache = LayerCache::new(folder.path().join("cache"), layout.clone(), &files, &making, 0);
+                scope.spawn(|| {
+                    let cache = cache;
+                    let mut content = LayerBuilder::new();
+                    content.bytes("/x", "1", 0o644);
+                    let count = |_: &LayerBuilder| {
+                        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        Ok(None)
+                    };
+                    cache.layer("test", &cache.list(content).unwrap(), count).unwrap();
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+    }
+
+    #[test]
     fn a_file_that_changes_while_its_layer_is_made_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::open(folder.path().join("layout")).unwrap();

@@ -73,3 +73,35 @@ impl Lists {
         list.get_or_init(|| make().map(Arc::new)).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_flows_have_in_common_is_listed_once_even_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = FileIndex::new(folder.path().join("index"));
+        let (lists, made) = (Lists::default(), AtomicU32::new(0));
+        let list = |text: &'static str| {
+            lists.once(text.to_owned(), || {
+                made.fetch_add(1, Ordering::Relaxed);
+                let mut content = LayerBuilder::new();
+                content.bytes("/x", text, 0o644);
+                Ok(Listed::of(content, &files).unwrap())
+            })
+        };
+        let first = list("a").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert!(Arc::ptr_eq(&list("b").unwrap(), &list("b").unwrap())));
+            }
+        });
+        assert!(Arc::ptr_eq(&first, &list("a").unwrap()));
+        assert_eq!(made.load(Ordering::Relaxed), 2);
+        let digests = |listed: &Listed| listed.digests().next().map(|(_, digest)| digest.clone());
+        assert_ne!(digests(&first), digests(&list("b").unwrap()));
+    }
+}
