@@ -18,7 +18,7 @@ use crate::labels;
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
 use crate::layer_cache::LayerCache;
 use crate::listed::{Listed, Lists};
-use crate::oci::{Digest, Image, Layer, Platform};
+use crate::oci::{self, Digest, Image, Layer, Platform};
 use crate::scratch;
 use crate::timestamp;
 
@@ -286,15 +286,14 @@ fn configuration(
     layers: &[Layer],
     created: u64,
 ) -> Value {
-    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let declaration = &unit.declaration;
     let mut config = match &foundation.config {
         Value::Object(config) => Value::Object(config.clone()),
         _ => json!({}),
     };
-    let mut environment = environment_of(&config);
+    let mut environment = oci::config::variables(&config);
     if environment.iter().all(|(name, _)| name != "PATH") {
-        environment.insert(0, ("PATH".to_owned(), PATH.to_owned()));
+        environment.insert(0, ("PATH".to_owned(), oci::config::PATH.to_owned()));
     }
     if !foundation.complete {
         let before = environment.clone();
@@ -345,27 +344,9 @@ fn configuration(
     })
 }
 
-/// The variables of a configuration's `Env`.
-fn environment_of(config: &Value) -> Vec<(String, String)> {
-    let pairs = config
-        .get("Env")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
-}
-
 /// The user of the image: declared, else the base's, else the default one.
 fn user(declaration: &Declaration, base: &Value) -> String {
-    let of_base = base
-        .get("User")
-        .and_then(Value::as_str)
-        .filter(|user| !user.is_empty());
-    match (&declaration.user, of_base) {
+    match (&declaration.user, oci::config::user(base)) {
         (Some(user), _) => user.to_string(),
         (None, Some(user)) => user.to_owned(),
         (None, None) => DEFAULT_USER.to_owned(),

@@ -12,7 +12,7 @@ use crate::base::account;
 use crate::engine::{Engine, EngineError, EngineImage, PullProgress};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
-use crate::oci::{Digest, Platform, sha256};
+use crate::oci::{self, Digest, Platform, sha256};
 use crate::progress::{Event, Progress};
 use crate::project::Project;
 use crate::session::Session;
@@ -326,11 +326,7 @@ pub(super) fn content_of(diff_ids: &[Digest], config: &Value, architecture: &str
 
 /// The user that an image's configuration names.
 pub(super) fn user(image: &EngineImage) -> Option<&str> {
-    image
-        .config
-        .get("User")
-        .and_then(Value::as_str)
-        .filter(|user| !user.is_empty())
+    oci::config::user(&image.config)
 }
 
 /// The files that give the default user a name and a home; nothing where the base has a user of its own.
