@@ -187,6 +187,10 @@ async fn of_engine(
         anew: false,
         place: None,
     };
+    let there = engine.image(reference).await.map_err(at(Stage::Check))?;
+    if there.is_none() {
+        crate::pulled::remember(project, reference)?;
+    }
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await
         .map_err(here)?;

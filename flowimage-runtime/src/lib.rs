@@ -41,6 +41,8 @@ pub mod plan;
 pub mod prefect;
 pub mod progress;
 pub mod project;
+#[cfg(feature = "engine")]
+mod pulled;
 mod reasons;
 #[cfg(feature = "registry")]
 pub mod registry;

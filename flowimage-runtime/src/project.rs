@@ -106,6 +106,12 @@ impl Project {
         self.products.join("projects")
     }
 
+    /// Where is written down which images the engine pulled for a command.
+    #[cfg(feature = "engine")]
+    pub(crate) fn pulled(&self) -> PathBuf {
+        self.products.join("pulled")
+    }
+
     /// What layers of images were made of.
     pub fn layers(&self) -> PathBuf {
         self.products.join("layers")
