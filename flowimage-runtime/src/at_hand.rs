@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use crate::assemble::Foundation;
-use crate::base::entrypoint::told;
 use crate::check::{self, Held, Subject};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
@@ -12,6 +11,7 @@ use crate::layout::Layout;
 use crate::oci::{Digest, Image};
 use crate::pipeline::{Done, Stopped};
 use crate::project::Project;
+use crate::reasons::entrypoint_of;
 use crate::session::Session;
 use crate::whole;
 
@@ -49,7 +49,10 @@ pub fn remember(
     layout.put(&image.config).map_err(at(Stage::Build))?;
     let digest = layout.put(&image.manifest).map_err(at(Stage::Build))?;
     let folder = project.built();
-    let text = format!("{digest}\n{}\n", told(&foundation.config, &foundation.entrypoint));
+    let text = format!(
+        "{digest}\n{}\n",
+        entrypoint_of(&foundation.config, &foundation.entrypoint)
+    );
     whole::write(&folder.join(unit.entry.name), text.as_bytes()).map_err(|error| {
         Failure::text(
             Stage::Build,

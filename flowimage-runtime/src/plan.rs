@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 #[cfg(feature = "engine")]
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-#[cfg(any(feature = "registry", not(feature = "engine")))]
 use flowimage_model::declaration::Base;
 use flowimage_model::reference::ImageTag;
 
@@ -17,6 +16,7 @@ use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
 use crate::labels;
+use crate::layer::LayerBuilder;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
 use crate::project::Project;
@@ -85,7 +85,8 @@ impl<'a> Plan<'a> {
         let parts = parts(&unit.declaration, &project.folder, binary, files, &session.lists)?;
         let created = created()?;
         let labels = labels::of_flow(unit);
-        let mut ingredients = ingredients(unit, files, &project.folder, &parts, created)?;
+        let context = context(unit, &project)?;
+        let mut ingredients = ingredients(unit, files, context.as_ref(), &parts, created)?;
         for (name, value) in &labels {
             ingredients.text(format!("label {name}"), value);
         }
@@ -500,31 +501,33 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// What an author's Dockerfile may copy.
+#[cfg(feature = "engine")]
+fn context(unit: &FlowUnit, project: &Project) -> Result<Option<LayerBuilder>, Failure> {
+    let declaration = &unit.declaration;
+    let context = |dockerfile| crate::environment::of_dockerfile(declaration, dockerfile, &project.folder);
+    declaration.dockerfile.as_ref().map(context).transpose()
+}
+
+#[cfg(not(feature = "engine"))]
+fn context(_: &FlowUnit, _: &Project) -> Result<Option<LayerBuilder>, Failure> {
+    Ok(None)
+}
+
 /// All that decides an image's bytes but its bases.
 fn ingredients(
     unit: &FlowUnit,
     files: &FileIndex,
-    folder: &Path,
+    context: Option<&LayerBuilder>,
     parts: &[Part],
     created: u64,
 ) -> Result<Ingredients, Failure> {
-    #[cfg(feature = "engine")]
-    let context = match &unit.declaration.dockerfile {
-        Some(dockerfile) => Some(crate::environment::of_dockerfile(
-            &unit.declaration,
-            dockerfile,
-            folder,
-        )?),
-        None => None,
-    };
-    #[cfg(not(feature = "engine"))]
-    let context: Option<crate::layer::LayerBuilder> = None;
     let mut all = Ingredients::new();
     all.text("flowimage", FORM);
     all.text("SOURCE_DATE_EPOCH", &created.to_string());
     all.text("Dockerfile", &unit.rendered.text);
     all.keys_of_image(&unit.declaration);
-    if let Some(context) = &context {
+    if let Some(context) = context {
         all.layer("context", context, files).map_err(at(Stage::Plan))?;
     }
     for Part { kind, listed } in parts {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+#[cfg(any(feature = "engine", feature = "prefect"))]
 use tokio::sync::OnceCell;
 
 use crate::assemble::Binary;

@@ -1,6 +1,7 @@
 //! Words for people: of others, which may hold what a terminal obeys, and of lists, which may be long.
 
 /// The beginning of a word that is to be one line: without control characters.
+#[cfg(feature = "registry")]
 pub(crate) fn short(text: &str, most: usize) -> String {
     text.chars().filter(|it| !it.is_control()).take(most).collect()
 }

@@ -41,24 +41,6 @@ impl Front {
     }
 }
 
-/// What became of the entrypoint of a configuration, of which these words are kept.
-pub(crate) fn told(config: &Value, kept: &[String]) -> String {
-    let words = config::entrypoint(config);
-    if !kept.is_empty() {
-        return format!(
-            "`{}` of the base, which runs the flow as its argument",
-            kept.join(" ")
-        );
-    }
-    match words.is_empty() {
-        true => "the flow itself".to_owned(),
-        false => format!(
-            "the flow itself, in place of the base's `{}`, which does not run its arguments",
-            words.join(" ")
-        ),
-    }
-}
-
 /// Whether these words are an init with its options: what follows them is run.
 fn is_init(words: &[String]) -> bool {
     let Some((first, options)) = words.split_first() else {

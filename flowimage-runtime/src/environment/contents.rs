@@ -45,7 +45,7 @@ impl Environments<'_> {
         {
             return None;
         }
-        let work = || async { Ok(self.from_registry(reference, pin).await) };
+        let work = || async { Ok(self.documented(reference, pin).await) };
         let key = format!("{reference} {}", self.platform);
         let (content, _) = self.session.base_contents.once(&key, work).await.ok()??;
         Some(content)
@@ -54,7 +54,7 @@ impl Environments<'_> {
     /// What a base is made of, and the digest of its manifest. One that cannot be had is looked for by the engine, which
     /// says why not.
     #[cfg(feature = "registry")]
-    async fn from_registry(&self, reference: &str, pin: Option<&Digest>) -> Option<(Digest, Digest)> {
+    async fn documented(&self, reference: &str, pin: Option<&Digest>) -> Option<(Digest, Digest)> {
         let bases = self.session.bases_for(self.project, self.layout);
         let image = bases
             .image(&reference.parse().ok()?, self.platform, pin)
