@@ -49,7 +49,7 @@ pub mod __private {
 /// # Errors
 /// Every mistake, each on a line of its own.
 pub fn check_declarations() -> Result<(), String> {
-    flowimage_runtime::flow::flows().map(drop)
+    flowimage_runtime::flow::flows().map(drop).map_err(str::to_owned)
 }
 
 /// The command line of a program with flows: `fn main() -> ExitCode { flowimage::main() }`.

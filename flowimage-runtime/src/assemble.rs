@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use flowimage_model::declaration::{Base, Libraries};
@@ -11,11 +12,13 @@ use serde_json::{Value, json};
 
 use crate::elf::{self, Elf};
 use crate::failure::{Failure, Stage, at};
+use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::labels;
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
 use crate::layer_cache::LayerCache;
-use crate::oci::{Digest, Image, Layer, Platform};
+use crate::listed::{Listed, Lists};
+use crate::oci::{self, Digest, Image, Layer, Platform};
 use crate::scratch;
 use crate::timestamp;
 
@@ -76,41 +79,50 @@ pub struct Foundation {
 ///
 /// # Errors
 /// A file or library cannot be read.
-pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Result<Vec<Part>, Failure> {
+pub fn parts(
+    declaration: &Declaration,
+    folder: &Path,
+    binary: &Binary,
+    index: &FileIndex,
+    lists: &Lists,
+) -> Result<Vec<Part>, Failure> {
+    let program = binary.path.display();
+    // The key names all that `make` reads.
+    let part = |kind: Kind, key: String, make: &dyn Fn() -> Result<LayerBuilder, Failure>| {
+        let listed = lists.once(format!("{} {key}", kind.word()), || {
+            Listed::of(make()?, index).map_err(at(Stage::Plan))
+        });
+        listed.map(|listed| Part { kind, listed })
+    };
     let mut parts = Vec::new();
     if *declaration.base_image.base() == Base::Scratch {
-        let root = scratch::root(&binary.path, &binary.elf, &shipped_programs(declaration, folder))
-            .map_err(at(Stage::Plan))?;
-        parts.push(Part {
-            kind: Kind::Library,
-            content: root,
-        });
+        let shipped = shipped_programs(declaration, folder);
+        let root = || scratch::root(&binary.path, &binary.elf, &shipped).map_err(at(Stage::Plan));
+        parts.push(part(Kind::Library, format!("{program} {shipped:?}"), &root)?);
     }
     if !declaration.files.is_empty() {
-        parts.push(Part {
-            kind: Kind::File,
-            content: files(declaration, folder).map_err(at(Stage::Plan))?,
-        });
+        let key = format!("{} {:?}", folder.display(), declaration.files);
+        let files = || files(declaration, folder).map_err(at(Stage::Plan));
+        parts.push(part(Kind::File, key, &files)?);
     }
     if declaration.libraries == Libraries::Bundled {
-        parts.push(Part {
-            kind: Kind::Bundle,
-            content: libraries(declaration, binary)?,
-        });
+        let key = format!("{program} {}", library_folder(declaration));
+        parts.push(part(Kind::Bundle, key, &|| libraries(declaration, binary))?);
     }
-    let mut flow = LayerBuilder::new();
-    flow.add(
-        &binary_path(declaration),
-        Entry {
-            content: Content::Host(binary.path.clone().into()),
-            mode: 0o755,
-            owner: 0,
-        },
-    );
-    parts.push(Part {
-        kind: Kind::Binary,
-        content: flow,
-    });
+    let path = binary_path(declaration);
+    let flow = || {
+        let mut flow = LayerBuilder::new();
+        flow.add(
+            &path,
+            Entry {
+                content: Content::Host(binary.path.clone().into()),
+                mode: 0o755,
+                owner: 0,
+            },
+        );
+        Ok(flow)
+    };
+    parts.push(part(Kind::Binary, format!("{program} {path}"), &flow)?);
     Ok(parts)
 }
 
@@ -119,8 +131,8 @@ pub fn parts(declaration: &Declaration, folder: &Path, binary: &Binary) -> Resul
 pub struct Part {
     /// What it holds.
     pub kind: Kind,
-    /// Its entries.
-    pub content: LayerBuilder,
+    /// Its entries, which other flows may have too.
+    pub listed: Arc<Listed>,
 }
 
 /// What a part of an image holds.
@@ -163,6 +175,7 @@ pub fn assemble(
 ) -> Result<Image, Failure> {
     let mut layers = foundation.layers.clone();
     if let Some(account) = account(&unit.declaration, foundation) {
+        let account = cache.list(account).map_err(at(Stage::Build))?;
         let layer = cache.layer("account", &account, |_| Ok(None));
         layers.push(layer.map_err(at(Stage::Build))?);
     }
@@ -170,7 +183,7 @@ pub fn assemble(
         if foundation.complete && matches!(part.kind, Kind::Library | Kind::File) {
             continue;
         }
-        let layer = cache.layer(part.kind.word(), &part.content, |content| {
+        let layer = cache.layer(part.kind.word(), &part.listed, |content| {
             match part.kind == Kind::Binary && binary.has_debug_sections {
                 true => stripped(content).map(Some),
                 false => Ok(None),
@@ -273,15 +286,14 @@ fn configuration(
     layers: &[Layer],
     created: u64,
 ) -> Value {
-    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let declaration = &unit.declaration;
     let mut config = match &foundation.config {
         Value::Object(config) => Value::Object(config.clone()),
         _ => json!({}),
     };
-    let mut environment = environment_of(&config);
+    let mut environment = oci::config::variables(&config);
     if environment.iter().all(|(name, _)| name != "PATH") {
-        environment.insert(0, ("PATH".to_owned(), PATH.to_owned()));
+        environment.insert(0, ("PATH".to_owned(), oci::config::PATH.to_owned()));
     }
     if !foundation.complete {
         let before = environment.clone();
@@ -332,27 +344,9 @@ fn configuration(
     })
 }
 
-/// The variables of a configuration's `Env`.
-fn environment_of(config: &Value) -> Vec<(String, String)> {
-    let pairs = config
-        .get("Env")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    pairs
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
-}
-
 /// The user of the image: declared, else the base's, else the default one.
 fn user(declaration: &Declaration, base: &Value) -> String {
-    let of_base = base
-        .get("User")
-        .and_then(Value::as_str)
-        .filter(|user| !user.is_empty());
-    match (&declaration.user, of_base) {
+    match (&declaration.user, oci::config::user(base)) {
         (Some(user), _) => user.to_string(),
         (None, Some(user)) => user.to_owned(),
         (None, None) => DEFAULT_USER.to_owned(),

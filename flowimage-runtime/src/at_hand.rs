@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use crate::assemble::Foundation;
-use crate::base::entrypoint::told;
 use crate::check::{self, Held, Subject};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::layout::Layout;
 use crate::oci::{Digest, Image};
 use crate::pipeline::{Done, Stopped};
-use crate::project::{self, Project};
+use crate::project::Project;
+use crate::reasons::entrypoint_of;
 use crate::session::Session;
 use crate::whole;
 
@@ -49,7 +49,10 @@ pub fn remember(
     layout.put(&image.config).map_err(at(Stage::Build))?;
     let digest = layout.put(&image.manifest).map_err(at(Stage::Build))?;
     let folder = project.built();
-    let text = format!("{digest}\n{}\n", told(&foundation.config, &foundation.entrypoint));
+    let text = format!(
+        "{digest}\n{}\n",
+        entrypoint_of(&foundation.config, &foundation.entrypoint)
+    );
     whole::write(&folder.join(unit.entry.name), text.as_bytes()).map_err(|error| {
         Failure::text(
             Stage::Build,
@@ -138,11 +141,10 @@ async fn checked(
     project: &Project,
 ) -> Result<Vec<check::Check>, Stopped> {
     let here = std::env::current_exe().ok();
-    let folder = project::crate_folder(unit.entry).ok();
     let subject = Subject {
         unit,
         image,
-        folder: folder.as_deref(),
+        folder: Some(&project.folder),
         binary: session.options.binary.as_deref().or(here.as_deref()),
         made_here: false,
     };
@@ -188,6 +190,10 @@ async fn of_engine(
         anew: false,
         place: None,
     };
+    let there = engine.image(reference).await.map_err(at(Stage::Check))?;
+    if there.is_none() {
+        crate::pulled::remember(project, reference)?;
+    }
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await
         .map_err(here)?;

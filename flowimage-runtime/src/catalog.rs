@@ -43,7 +43,7 @@ pub struct Registration {
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Content {
+pub(crate) struct Content {
     version: u32,
     /// By flow, then by target.
     #[serde(default)]
@@ -53,6 +53,18 @@ struct Content {
     base: BTreeMap<String, BTreeMap<String, Digest>>,
     #[serde(flatten)]
     other: BTreeMap<String, toml::Value>,
+}
+
+impl Content {
+    /// What is registered of a flow at a target.
+    pub(crate) fn registration(&self, flow: &str, target: &str) -> Option<&Registration> {
+        self.flow.get(flow)?.get(target)
+    }
+
+    /// The digest that a base is pinned to.
+    pub(crate) fn pin(&self, reference: &str, platform: &str) -> Option<&Digest> {
+        self.base.get(reference)?.get(platform)
+    }
 }
 
 /// Why the catalog could not be read or written.
@@ -119,11 +131,7 @@ impl Catalog {
     /// # Errors
     /// The file cannot be read.
     pub fn get(&self, flow: &str, target: &str) -> Result<Option<Registration>, CatalogError> {
-        Ok(self
-            .read()?
-            .flow
-            .remove(flow)
-            .and_then(|mut targets| targets.remove(target)))
+        Ok(self.read()?.registration(flow, target).cloned())
     }
 
     /// Everything registered, by flow, then by target.
@@ -149,7 +157,6 @@ impl Catalog {
     /// Why not.
     pub fn check_writable(&self) -> Result<(), CatalogError> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        self.read()?;
         tempfile::tempfile_in(folder).map_err(|error| self.failed("write", error))?;
         Ok(())
     }
@@ -187,9 +194,7 @@ impl Catalog {
     /// # Errors
     /// The file cannot be read.
     pub fn base(&self, reference: &str, platform: &str) -> Result<Option<Digest>, CatalogError> {
-        let mut bases = self.read()?.base;
-        let platforms = bases.get_mut(reference);
-        Ok(platforms.and_then(|platforms| platforms.remove(platform)))
+        Ok(self.read()?.pin(reference, platform).cloned())
     }
 
     /// Pins a base. A pin that is there is replaced: only who was told to refresh bases may call this for one.
@@ -235,7 +240,8 @@ impl Catalog {
         File::open(folder)?.sync_all()
     }
 
-    fn read(&self) -> Result<Content, CatalogError> {
+    /// The file as it is now.
+    pub(crate) fn read(&self) -> Result<Content, CatalogError> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

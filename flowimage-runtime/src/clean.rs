@@ -67,8 +67,8 @@ impl Cleaned {
 /// be read; something cannot be removed. What was removed until then stays so.
 pub async fn clean(project: &Project, session: &Session) -> Result<Cleaned, Failure> {
     let _alone = alone(project)?;
-    let mut removed = products(project)?;
-    let engine = engine(project, session, &mut removed).await?;
+    let (mut removed, needed) = products(project)?;
+    let engine = engine(project, session, &needed, &mut removed).await?;
     Ok(Cleaned { removed, engine })
 }
 
@@ -164,7 +164,7 @@ fn documents(layout: &Layout, digest: &Digest) -> Result<Option<Image>, Failure>
     }
 }
 
-fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
+fn products(project: &Project) -> Result<(Vec<Removed>, BTreeSet<Digest>), Failure> {
     let catalogs = catalogs(project)?;
     let layout = Layout::open(project.layout()).map_err(at(Stage::Plan))?;
     let mut needed = Needed::by(&catalogs, &layout)?;
@@ -195,7 +195,7 @@ fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
     #[cfg(feature = "engine")]
     gone(
         "environment",
-        crate::environment::forget(&project.environments(), &needed.blobs),
+        crate::environment::forget(&project.environments(), &needed.blobs, &needed.images),
     );
     let memory = "memory of what is gone";
     gone(
@@ -221,13 +221,12 @@ fn products(project: &Project) -> Result<Vec<Removed>, Failure> {
         prune(&project.registered(), |name, _| needed.details.contains(name)),
     );
     gone(memory, built(&project.built(), &needed));
-    Ok(removed)
+    Ok((removed, needed.images))
 }
 
 /// The catalogs whose entries need something of the products: this project's, and those of others that share them.
 fn catalogs(project: &Project) -> Result<Vec<Catalog>, Failure> {
-    let mut roots =
-        BTreeSet::from([fs::canonicalize(&project.root).unwrap_or_else(|_| project.root.clone())]);
+    let mut roots = BTreeSet::from([project.real_root.clone()]);
     for (_, path, _) in files(&project.sharers()) {
         let root = fs::read(&path).unwrap_or_default();
         if root.is_empty() {
@@ -343,7 +342,12 @@ fn remove_tree(folder: &Path) -> io::Result<u64> {
 
 /// The engine's part. Without an engine it is left out: nothing else depends on it.
 #[cfg(feature = "engine")]
-async fn engine(project: &Project, session: &Session, removed: &mut Vec<Removed>) -> Result<Swept, Failure> {
+async fn engine(
+    project: &Project,
+    session: &Session,
+    needed: &BTreeSet<Digest>,
+    removed: &mut Vec<Removed>,
+) -> Result<Swept, Failure> {
     use crate::session::ENGINE_SIGN;
     let engine = match session.connect().await {
         Ok(engine) => engine,
@@ -370,12 +374,44 @@ async fn engine(project: &Project, session: &Session, removed: &mut Vec<Removed>
     gone("container", dead.containers);
     gone("container", ours.containers);
     gone("engine image", ours.images);
+    gone("engine image", unneeded(project, &engine, needed).await?);
     Ok(Swept::Yes { bytes: ours.bytes })
+}
+
+/// Removes what the engine pulled for a command of images that are not registered any more. One that is in use stays, for
+/// the next time.
+#[cfg(feature = "engine")]
+async fn unneeded(
+    project: &Project,
+    engine: &crate::engine::Engine,
+    needed: &BTreeSet<Digest>,
+) -> Result<Vec<String>, Failure> {
+    use crate::engine::EngineError;
+    use crate::pulled;
+    let mut gone = Vec::new();
+    for (path, name) in pulled::all(project) {
+        if pulled::digest(&name).is_some_and(|digest| needed.contains(&digest)) {
+            continue;
+        }
+        match engine.remove_image(&name).await {
+            Ok(true) => gone.push(name),
+            Ok(false) => {}
+            Err(EngineError::Refused { .. }) => continue,
+            Err(error) => return Err(Failure::new(Stage::Plan, &error)),
+        }
+        let _ = fs::remove_file(path);
+    }
+    Ok(gone)
 }
 
 #[cfg(not(feature = "engine"))]
 #[allow(clippy::unused_async, reason = "the same call with and without the feature")]
-async fn engine(_: &Project, _: &Session, _: &mut Vec<Removed>) -> Result<Swept, Failure> {
+async fn engine(
+    _: &Project,
+    _: &Session,
+    _: &BTreeSet<Digest>,
+    _: &mut Vec<Removed>,
+) -> Result<Swept, Failure> {
     Ok(Swept::No(
         "this program was compiled without the feature `engine`".to_owned(),
     ))

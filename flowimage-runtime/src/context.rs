@@ -13,7 +13,8 @@ use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::layer::{Content, LayerBuilder};
 use crate::pipeline::Options;
-use crate::{elf, project, scratch};
+use crate::project::Project;
+use crate::{elf, scratch};
 
 /// Writes the folder. It must be empty or not there: nothing of yours is overwritten.
 ///
@@ -39,7 +40,7 @@ pub fn write(unit: &FlowUnit, options: &Options, folder: &Path) -> Result<(), Fa
             "name a new folder: nothing of yours is overwritten",
         ));
     }
-    let source = project::crate_folder(unit.entry).map_err(at(Stage::Build))?;
+    let source = Project::of(unit.entry).map_err(at(Stage::Build))?.folder;
     let path = match &options.binary {
         Some(path) => path.clone(),
         None => std::env::current_exe().map_err(|error| failed(Path::new("the flow binary"), error))?,

@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
 use crate::oci::{Digest, Hasher, sha256};
+use crate::turns::Turns;
 use crate::whole;
 
 /// The clock's grain of any file system, with room.
@@ -75,6 +76,8 @@ pub struct FileIndex {
     path: PathBuf,
     kept: OnceLock<Kept>,
     learnt: Mutex<HashMap<PathBuf, (Stat, Digest)>>,
+    /// Files that are being read.
+    reading: Turns<PathBuf>,
     hashed: AtomicU64,
     saved: AtomicU64,
 }
@@ -86,6 +89,7 @@ impl FileIndex {
             path,
             kept: OnceLock::new(),
             learnt: Mutex::default(),
+            reading: Turns::default(),
             hashed: AtomicU64::new(0),
             saved: AtomicU64::new(0),
         }
@@ -133,23 +137,26 @@ impl FileIndex {
     }
 
     fn digest_of(&self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
+        let stat = match seen {
+            Some(stat) => stat,
+            None => look(file)?,
+        };
+        match self.known(file, &stat) {
+            Some(digest) => Ok(digest),
+            None => self.reading.alone(file.to_owned(), || self.read(file)),
+        }
+    }
+
+    fn read(&self, file: &Path) -> Result<Digest, LayerError> {
         let failed = |source| LayerError::Read {
             path: file.to_owned(),
             source,
         };
-        let look = || fs::metadata(file).map(|it| Stat::of(&it)).map_err(failed);
-        let stat = match seen {
-            Some(stat) => stat,
-            None => look()?,
-        };
+        let stat = look(file)?;
+        // Another may have read it meanwhile.
         if let Some(digest) = self.known(file, &stat) {
             return Ok(digest);
         }
-        let stat = match seen {
-            // That was a while ago.
-            Some(_) => look()?,
-            None => stat,
-        };
         let mut open = File::open(file).map_err(failed)?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 256 << 10];
@@ -217,6 +224,14 @@ impl FileIndex {
     fn learnt(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (Stat, Digest)>> {
         self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn look(file: &Path) -> Result<Stat, LayerError> {
+    let metadata = fs::metadata(file).map_err(|source| LayerError::Read {
+        path: file.to_owned(),
+        source,
+    })?;
+    Ok(Stat::of(&metadata))
 }
 
 /// An index as it was found: a line for each file, in the order of their paths. Only lines that are asked for are taken
@@ -315,6 +330,26 @@ mod tests {
         let next = FileIndex::new(kept);
         assert_eq!(next.digest(&file).unwrap(), sha256(b"one"));
         assert_eq!(next.hashed(), 0);
+    }
+
+    #[test]
+    fn a_file_that_several_threads_ask_for_is_read_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let bytes = vec![7; 4 << 20];
+        fs::write(&file, &bytes).unwrap();
+        settle();
+        let index = FileIndex::new(folder.path().join("index"));
+        let (ready, wanted) = (std::sync::Barrier::new(8), sha256(&bytes));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    ready.wait();
+                    assert_eq!(index.digest(&file).unwrap(), wanted);
+                });
+            }
+        });
+        assert_eq!(index.hashed(), bytes.len() as u64);
     }
 
     #[test]

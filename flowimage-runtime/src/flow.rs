@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flowimage_model::Declaration;
 use flowimage_model::render::{Rendered, render};
@@ -204,11 +204,18 @@ pub struct FlowUnit {
     pub rendered: Rendered,
 }
 
-/// All flows linked into this program, by name.
+/// All flows linked into this program, by name. They are read once.
 ///
 /// # Errors
-/// Two flows of one name, or of one image that they say different things of; a declaration that this version of flowimage cannot read.
-pub fn flows() -> Result<Vec<FlowUnit>, String> {
+/// Two flows of one name, or of one image that they say different things of; a declaration that this version of flowimage
+/// cannot read.
+pub fn flows() -> Result<&'static [FlowUnit], &'static str> {
+    static ALL: OnceLock<Result<Vec<FlowUnit>, String>> = OnceLock::new();
+    let all = ALL.get_or_init(read).as_ref();
+    all.map(Vec::as_slice).map_err(String::as_str)
+}
+
+fn read() -> Result<Vec<FlowUnit>, String> {
     let mut flows = Vec::new();
     for Registered(entry) in inventory::iter::<Registered> {
         let mut declaration: Declaration = toml::from_str(entry.declaration)

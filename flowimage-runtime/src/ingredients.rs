@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
+use crate::listed::Listed;
 use crate::oci::{Digest, sha256};
 
 /// Keys that only say where an image goes, how it is checked and when it runs.
@@ -62,6 +63,13 @@ impl Ingredients {
             self.digest(format!("{kind} /{path}"), digest);
         }
         Ok(())
+    }
+
+    /// The same of a layer that was looked at already.
+    pub fn listed(&mut self, kind: &str, layer: &Listed) {
+        for (path, digest) in layer.digests() {
+            self.digest(format!("{kind} /{path}"), digest.clone());
+        }
     }
 
     /// Adds the keys of a declaration that decide the image's bytes.

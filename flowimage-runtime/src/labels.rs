@@ -7,7 +7,6 @@
 //! Source of the names: <https://github.com/opencontainers/image-spec/blob/main/annotations.md>.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use flowimage_model::Declaration;
 use flowimage_model::reference::ImageReference;
@@ -41,12 +40,11 @@ const OF_ONE_IMAGE: [&str; 5] = [TITLE, DESCRIPTION, SOURCE, BASE_NAME, BASE_DIG
 
 /// What is said of a flow's image, before anything is built; of one that flows share, what holds for all of them.
 pub fn of_flow(unit: &FlowUnit) -> BTreeMap<String, String> {
-    static ALL: OnceLock<Vec<FlowUnit>> = OnceLock::new();
     if unit.declaration.image.is_none() {
         return of_flows(unit, &[unit]);
     }
     // A program whose flows cannot be read does not come this far.
-    let all = ALL.get_or_init(|| flows().unwrap_or_default());
+    let all = flows().unwrap_or_default();
     let shares = |it: &&FlowUnit| {
         it.entry.package == unit.entry.package && it.declaration.image == unit.declaration.image
     };

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
 use crate::layout::Layout;
+use crate::listed::Listed;
 use crate::oci::{Descriptor, Digest, Hasher, Layer, Source};
+use crate::turns::Turns;
 use crate::whole;
 
 /// The form of the layers: another one's are not taken.
@@ -21,6 +23,8 @@ pub struct LayerCache<'a> {
     folder: PathBuf,
     layout: Layout,
     files: &'a FileIndex,
+    /// Layers that are being made.
+    making: &'a Turns<Digest>,
     time: u64,
 }
 
@@ -38,13 +42,28 @@ pub(crate) fn blob(remembered: &[u8]) -> Option<Digest> {
 
 impl<'a> LayerCache<'a> {
     /// The cache in a folder, of layers that lie in a layout and have this modification time.
-    pub fn new(folder: PathBuf, layout: Layout, files: &'a FileIndex, time: u64) -> Self {
+    pub fn new(
+        folder: PathBuf,
+        layout: Layout,
+        files: &'a FileIndex,
+        making: &'a Turns<Digest>,
+        time: u64,
+    ) -> Self {
         Self {
             folder,
             layout,
             files,
+            making,
             time,
         }
+    }
+
+    /// Looks at a layer to be.
+    ///
+    /// # Errors
+    /// A file cannot be read, or changed meanwhile.
+    pub fn list(&self, content: LayerBuilder) -> Result<Listed, LayerError> {
+        Listed::of(content, self.files)
     }
 
     /// The layer of a kind with this content. Where it is not known, it is made: of what `make` gives in the content's
@@ -55,31 +74,34 @@ impl<'a> LayerCache<'a> {
     pub fn layer(
         &self,
         kind: &str,
-        content: &LayerBuilder,
+        listed: &Listed,
         make: impl FnOnce(&LayerBuilder) -> Result<Option<LayerBuilder>, LayerError>,
     ) -> Result<Layer, LayerError> {
-        let key = self.key(kind, content)?;
-        if let Some(layer) = self.find(&key) {
-            return Ok(layer);
-        }
-        let made = make(content)?;
-        let layer = made.as_ref().unwrap_or(content).write(&self.layout, self.time)?;
-        // What was read a second time, for the layer, must be what was read for the key.
-        if self.key(kind, content)? != key {
-            return Err(LayerError::ChangedMeanwhile);
-        }
-        self.remember(&key, &layer);
-        Ok(layer)
+        let key = self.key(kind, listed);
+        self.making.alone(key.clone(), || {
+            if let Some(layer) = self.find(&key) {
+                return Ok(layer);
+            }
+            let content = listed.content();
+            let made = make(content)?;
+            let layer = made.as_ref().unwrap_or(content).write(&self.layout, self.time)?;
+            // What was read a second time, for the layer, must be what was read for the key.
+            if !listed.is_current(self.files)? {
+                return Err(LayerError::ChangedMeanwhile);
+            }
+            self.remember(&key, &layer);
+            Ok(layer)
+        })
     }
 
     /// Hash of all that decides the layer's bytes.
-    fn key(&self, kind: &str, content: &LayerBuilder) -> Result<Digest, LayerError> {
+    fn key(&self, kind: &str, listed: &Listed) -> Digest {
         let mut hasher = Hasher::new();
         hasher.update(format!("{FORM} {kind} {}\n", self.time).as_bytes());
-        for (path, digest) in content.digests(self.files)? {
+        for (path, digest) in listed.digests() {
             hasher.update(format!("{} {path}\n{digest}\n", path.len()).as_bytes());
         }
-        Ok(hasher.finish().0)
+        hasher.finish().0
     }
 
     fn find(&self, key: &Digest) -> Option<Layer> {
@@ -116,7 +138,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::open(folder.path().join("layout")).unwrap();
         let files = FileIndex::new(folder.path().join("index"));
-        let cache = LayerCache::new(folder.path().join("cache"), layout, &files, 0);
+        let making = Turns::default();
+        let cache = LayerCache::new(folder.path().join("cache"), layout, &files, &making, 0);
         let made = Cell::new(0);
         let layer = |name: &str, text: &str| {
             let file = folder.path().join(name);
@@ -127,7 +150,8 @@ mod tests {
                 made.set(made.get() + 1);
                 Ok(None)
             };
-            cache.layer("test", &builder, count).unwrap()
+            let listed = Listed::of(builder, &files).unwrap();
+            cache.layer("test", &listed, count).unwrap()
         };
         let first = layer("a", "1");
         assert_eq!((layer("a", "1"), layer("b", "1")), (first.clone(), first.clone()));
@@ -136,11 +160,38 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_that_several_threads_want_is_made_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::open(folder.path().join("layout")).unwrap();
+        let files = FileIndex::new(folder.path().join("index"));
+        let making = Turns::default();
+        let made = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                // Each flow has a cache of its own; what is being made they know together.
+                let cache = LayerCache::new(folder.path().join("cache"), layout.clone(), &files, &making, 0);
+                scope.spawn(|| {
+                    let cache = cache;
+                    let mut content = LayerBuilder::new();
+                    content.bytes("/x", "1", 0o644);
+                    let count = |_: &LayerBuilder| {
+                        made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        Ok(None)
+                    };
+                    cache.layer("test", &cache.list(content).unwrap(), count).unwrap();
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 1);
+    }
+
+    #[test]
     fn a_file_that_changes_while_its_layer_is_made_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::open(folder.path().join("layout")).unwrap();
         let files = FileIndex::new(folder.path().join("index"));
-        let cache = LayerCache::new(folder.path().join("cache"), layout, &files, 0);
+        let making = Turns::default();
+        let cache = LayerCache::new(folder.path().join("cache"), layout, &files, &making, 0);
         let file = folder.path().join("file");
         fs::write(&file, "1").unwrap();
         let mut builder = LayerBuilder::new();
@@ -149,7 +200,8 @@ mod tests {
             fs::write(&file, "2").unwrap();
             Ok(None)
         };
-        let error = cache.layer("test", &builder, change).unwrap_err();
+        let listed = Listed::of(builder, &files).unwrap();
+        let error = cache.layer("test", &listed, change).unwrap_err();
         assert!(matches!(error, LayerError::ChangedMeanwhile), "{error}");
         assert!(!folder.path().join("cache").exists());
     }

@@ -32,6 +32,7 @@ pub mod labels;
 pub mod layer;
 pub mod layer_cache;
 pub mod layout;
+pub mod listed;
 pub mod oci;
 pub mod parameters;
 pub mod pipeline;
@@ -40,6 +41,8 @@ pub mod plan;
 pub mod prefect;
 pub mod progress;
 pub mod project;
+#[cfg(feature = "engine")]
+mod pulled;
 mod reasons;
 #[cfg(feature = "registry")]
 pub mod registry;
@@ -56,6 +59,7 @@ pub mod task;
 pub mod timestamp;
 #[cfg(any(feature = "engine", feature = "registry"))]
 mod tls;
+pub mod turns;
 mod unique;
 pub mod unpack;
 mod verify;

@@ -17,10 +17,12 @@ use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
 use crate::layer_cache::LayerCache;
 use crate::layout::Layout;
+use crate::listed::Lists;
 use crate::oci::{Digest, Image, Platform};
 use crate::plan::{Ask, Plan};
 use crate::seal::Seals;
 use crate::session::Session;
+use crate::turns::Turns;
 use crate::verify;
 
 /// How the names of folders begin in which an image is built a second time.
@@ -162,9 +164,9 @@ impl<'a> Plan<'a> {
     }
 
     async fn held_with(&self, ingredients: &Ingredients) -> Result<Option<Registration>, Failure> {
-        match self.registered(ingredients)? {
+        match self.registered(ingredients) {
             Some(known) if self.target.holds(&known.digest, self.unit, self.session).await? => {
-                Ok(Some(known))
+                Ok(Some(known.clone()))
             }
             _ => Ok(None),
         }
@@ -185,14 +187,15 @@ impl<'a> Plan<'a> {
         self.session.begin(&self.project);
         let layout = Layout::open(self.project.layout()).map_err(at(Stage::Build))?;
         let files = self.session.files(&self.project);
-        let cache = LayerCache::new(self.project.layers(), layout.clone(), files, self.created);
+        let making = &self.session.layers;
+        let cache = LayerCache::new(self.project.layers(), layout.clone(), files, making, self.created);
         let foundation = self.foundation(&layout).await?;
         let image = assemble(
             self.unit,
-            &self.binary,
+            self.binary,
             &self.parts,
             &foundation,
-            &self.labels()?,
+            &self.labels(),
             &cache,
             self.created,
         )?;
@@ -241,7 +244,7 @@ impl<'a> Plan<'a> {
         };
         #[cfg(feature = "engine")]
         if self.session.options.engine != "none"
-            && self.pins()?.is_empty()
+            && self.pins.is_empty()
             && self.is_in_engine().await
             && let Ok(foundation) = self.environment(layout).await
         {
@@ -268,15 +271,12 @@ impl<'a> Plan<'a> {
     #[cfg(feature = "engine")]
     async fn environment(&self, layout: &Layout) -> Result<Foundation, Failure> {
         use crate::environment::Environments;
-        let engine = self.session.engine(&self.project).await?;
         let environments = Environments {
-            engine,
             session: self.session,
             project: &self.project,
             layout,
             time: self.created,
-            pins: self.pins()?,
-            folder: &self.folder,
+            pins: &self.pins,
             platform: &self.binary.platform(),
             target: &self.target,
             neighbours: self.neighbours()?,
@@ -331,15 +331,22 @@ impl<'a> Built<'a> {
             })?;
         let files = FileIndex::new(place.path().join("files"));
         let layout = Layout::open(place.path().join("images")).map_err(at(Stage::Build))?;
-        let cache = LayerCache::new(place.path().join("layers"), layout, &files, self.plan.created);
+        let (making, lists) = (Turns::default(), Lists::default());
+        let cache = LayerCache::new(
+            place.path().join("layers"),
+            layout,
+            &files,
+            &making,
+            self.plan.created,
+        );
         let binary = Binary::read(&self.plan.binary.path)?;
-        let parts = parts(&unit.declaration, &self.plan.folder, &binary)?;
+        let parts = parts(&unit.declaration, &project.folder, &binary, &files, &lists)?;
         let again = assemble(
             unit,
             &binary,
             &parts,
             &self.foundation,
-            &self.plan.labels()?,
+            &self.plan.labels(),
             &cache,
             self.plan.created,
         )?;
@@ -388,7 +395,7 @@ impl<'a> Built<'a> {
         let subject = check::Subject {
             unit,
             image: check::Held::Layers(&self.image),
-            folder: Some(&self.plan.folder),
+            folder: Some(&self.plan.project.folder),
             binary: Some(&self.plan.binary.path),
             made_here: true,
         };

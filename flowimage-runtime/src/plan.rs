@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 #[cfg(feature = "engine")]
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-#[cfg(any(feature = "registry", not(feature = "engine")))]
 use flowimage_model::declaration::Base;
 use flowimage_model::reference::ImageTag;
 
 use crate::assemble::{Binary, Part, parts};
-use crate::catalog::{Catalog, Registration};
+use crate::catalog::{Catalog, Content, Registration};
 use crate::failure::{Failure, Stage, at};
+use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
 use crate::labels;
+use crate::layer::LayerBuilder;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
-use crate::project::{self, Project};
+use crate::project::Project;
 use crate::reasons;
 use crate::session::Session;
 use crate::target::Target;
 use crate::whole;
+use crate::words::some_of;
 
 /// The form of images that this flowimage makes: another one makes other bytes of the same declaration.
 const FORM: &str = "2";
@@ -45,14 +47,17 @@ pub enum Ask {
 pub struct Plan<'a> {
     pub(crate) unit: &'a FlowUnit,
     pub(crate) session: &'a Session,
-    pub(crate) folder: PathBuf,
     pub(crate) project: Project,
-    pub(crate) binary: Binary,
+    pub(crate) binary: &'a Binary,
     pub(crate) target: Target,
     pub(crate) catalog: Catalog,
     pub(crate) created: u64,
     /// The image's layers that are made here, before they are.
     pub(crate) parts: Vec<Part>,
+    /// The digests that bases are pinned to, by reference. None of an author's Dockerfile: it is built as it stands.
+    pub(crate) pins: BTreeMap<String, Digest>,
+    /// What is registered of the flow at this target.
+    pub(crate) known: Option<Registration>,
     /// What the image says of its flow.
     labels: BTreeMap<String, String>,
     /// All that decides the image's bytes but its bases.
@@ -67,45 +72,41 @@ impl<'a> Plan<'a> {
     /// program was compiled; a file cannot be read.
     pub fn make(unit: &'a FlowUnit, session: &'a Session, goal: Goal) -> Result<Self, Failure> {
         let options = &session.options;
-        let folder = project::crate_folder(unit.entry).map_err(at(Stage::Plan))?;
         let project = Project::of(unit.entry).map_err(at(Stage::Plan))?;
-        crate::stale::refuse(unit, &folder, &project.root)?;
-        let path = match &options.binary {
-            Some(path) => path.clone(),
-            None => std::env::current_exe().map_err(|error| {
-                Failure::text(
-                    Stage::Plan,
-                    format!("this program cannot be found: {error}"),
-                    "use `--binary PATH`",
-                )
-            })?,
-        };
-        let binary = Binary::read(&path)?;
+        crate::stale::refuse(unit, &project)?;
+        let binary = session.binary()?;
         let target = Target::of(&unit.declaration, options, &project)?;
         let catalog = Catalog::in_folder(&project.root);
+        let content = catalog.read().map_err(at(Stage::Plan))?;
         if goal == Goal::Register {
             catalog.check_writable().map_err(at(Stage::Plan))?;
         }
-        let parts = parts(&unit.declaration, &folder, &binary)?;
+        let files = session.files(&project);
+        let parts = parts(&unit.declaration, &project.folder, binary, files, &session.lists)?;
         let created = created()?;
         let labels = labels::of_flow(unit);
-        let mut ingredients = ingredients(unit, session, &project, &folder, &parts, created)?;
+        let context = context(unit, &project)?;
+        let mut ingredients = ingredients(unit, files, context.as_ref(), &parts, created)?;
         for (name, value) in &labels {
             ingredients.text(format!("label {name}"), value);
         }
-        let plan = Self {
+        let mut plan = Self {
             unit,
             session,
-            folder,
             project,
             binary,
             target,
             catalog,
             created,
             parts,
+            pins: BTreeMap::new(),
+            known: None,
             labels,
             ingredients,
         };
+        plan.pins = plan.pins_in(&content);
+        let name = unit.declaration.name.as_str();
+        plan.known = content.registration(name, &plan.target_key()).cloned();
         plan.tag(&sha256(b""))?;
         Ok(plan)
     }
@@ -113,12 +114,11 @@ impl<'a> Plan<'a> {
     /// All that decides the image's bytes; `None` where a base is not known without asking whom may not be asked.
     ///
     /// # Errors
-    /// The catalog cannot be read; the engine does not answer.
+    /// The engine does not answer.
     pub(crate) async fn ingredients(&self, ask: Ask) -> Result<Option<Ingredients>, Failure> {
         let mut all = self.ingredients.clone();
-        let pins = self.pins()?;
         for reference in self.bases() {
-            let digest = match pins.get(&reference) {
+            let digest = match self.pins.get(&reference) {
                 Some(pinned) => pinned.clone(),
                 None => match self.base(&reference, ask).await? {
                     Some(digest) => digest,
@@ -131,28 +131,30 @@ impl<'a> Plan<'a> {
     }
 
     /// What the image says of its flow and of its base, once that was looked up.
-    ///
-    /// # Errors
-    /// The catalog cannot be read.
-    pub(crate) fn labels(&self) -> Result<BTreeMap<String, String>, Failure> {
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = self.labels.clone();
         if let Base::Image(reference) = self.unit.declaration.base_image.base() {
             let reference = reference.to_string();
-            let digest = self.known_base(&reference)?;
+            let digest = self.known_base(&reference);
             labels.extend(labels::of_base(&reference, digest.as_ref()));
         }
-        Ok(labels)
+        labels
     }
 
     /// The digest by which a registry knows a base, where one does: that of its pin, or of this build.
-    fn known_base(&self, reference: &str) -> Result<Option<Digest>, Failure> {
+    fn known_base(&self, reference: &str) -> Option<Digest> {
         if self.unit.declaration.local_image {
-            return Ok(None);
+            return None;
         }
-        let pinned = self.pins()?.remove(reference);
-        Ok(pinned
-            .or_else(|| self.taken(reference))
-            .or_else(|| self.seen(reference)))
+        let pinned = self.pins.get(reference).cloned();
+        pinned.or_else(|| self.found(reference))
+    }
+
+    /// The digest by which a registry knows a base that this command had to look up.
+    fn found(&self, reference: &str) -> Option<Digest> {
+        self.taken(reference)
+            .or_else(|| self.seen(reference))
+            .or_else(|| self.read(reference))
     }
 
     /// The digest by which its registry knows a base that this command saw in the engine.
@@ -169,24 +171,17 @@ impl<'a> Plan<'a> {
         None
     }
 
-    /// The digests that bases are pinned to, by reference. None of an author's Dockerfile: it is built as it stands.
-    pub(crate) fn pins(&self) -> Result<BTreeMap<String, Digest>, Failure> {
+    fn pins_in(&self, catalog: &Content) -> BTreeMap<String, Digest> {
         let declaration = &self.unit.declaration;
-        let mut pins = BTreeMap::new();
         if self.session.options.update_base || declaration.local_image || declaration.dockerfile.is_some() {
-            return Ok(pins);
+            return BTreeMap::new();
         }
         let platform = self.binary.platform().to_string();
-        for reference in self.bases() {
-            let pin = self
-                .catalog
-                .base(&reference, &platform)
-                .map_err(at(Stage::Plan))?;
-            if let Some(digest) = pin {
-                pins.insert(reference, digest);
-            }
-        }
-        Ok(pins)
+        let pin = |reference: String| {
+            let digest = catalog.pin(&reference, &platform)?.clone();
+            Some((reference, digest))
+        };
+        self.bases().into_iter().filter_map(pin).collect()
     }
 
     /// Whether the base comes from a registry or a layout, and the embedded builder puts the image together.
@@ -211,21 +206,8 @@ impl<'a> Plan<'a> {
                 Failure::text(Stage::Build, error.to_string(), "correct `base_image`")
             })?;
         let platform = self.binary.platform();
-        let pins = self.pins()?;
-        let bases = crate::base::Bases {
-            registries: &self.session.registries,
-            mirror: self
-                .session
-                .options
-                .settings
-                .registry
-                .bases
-                .as_ref()
-                .map(PathBuf::from),
-            layout,
-            folder: self.project.bases(),
-        };
-        let pin = pins.get(&declared);
+        let bases = self.session.bases_for(&self.project, layout);
+        let pin = self.pins.get(&declared);
         let work = || async {
             let (foundation, digest) = bases.get(&reference, &platform, pin).await?;
             // A pin stays what it is: an index's digest stands for the image for the platform.
@@ -254,6 +236,18 @@ impl<'a> Plan<'a> {
         None
     }
 
+    /// The digest of a base that this command read where it comes from, to know the environment on it.
+    #[cfg(all(feature = "engine", feature = "registry"))]
+    fn read(&self, reference: &str) -> Option<Digest> {
+        let read = self.session.base_contents.get(&self.base_key(reference))?.ok()?;
+        read.map(|(_, digest)| digest)
+    }
+
+    #[cfg(not(all(feature = "engine", feature = "registry")))]
+    fn read(&self, _reference: &str) -> Option<Digest> {
+        None
+    }
+
     /// Whether the engine, if there is one, has the base.
     #[cfg(all(feature = "engine", feature = "registry"))]
     pub(crate) async fn is_in_engine(&self) -> bool {
@@ -276,10 +270,16 @@ impl<'a> Plan<'a> {
         if self.is_embedded() && ask != Ask::Engine {
             return Ok(None);
         }
+        // What was not seen in the engine, but read where it comes from, need not be looked for there.
+        if crate::environment::seen(self.session, &self.unit.declaration, reference).is_none()
+            && let read @ Some(_) = self.read(reference)
+        {
+            return Ok(read);
+        }
         // Without a registration there is nothing to compare with, and a base that is not here is pulled later.
         let worthwhile = match ask {
             Ask::Nobody => false,
-            Ask::Known => self.known()?.is_some() && !self.session.options.update_base,
+            Ask::Known => self.known.is_some() && !self.session.options.update_base,
             Ask::Engine => true,
         };
         if !worthwhile {
@@ -302,7 +302,7 @@ impl<'a> Plan<'a> {
         }
         let platform = self.binary.platform().to_string();
         let pin = |reference: String| {
-            let digest = self.taken(&reference).or_else(|| self.seen(&reference))?;
+            let digest = self.found(&reference)?;
             Some((reference, platform.clone(), digest))
         };
         self.bases().into_iter().filter_map(pin).collect()
@@ -337,21 +337,17 @@ impl<'a> Plan<'a> {
     }
 
     /// The registration at this target that a flow with these ingredients already has, and that needs no new image.
-    pub(crate) fn registered(&self, now: &Ingredients) -> Result<Option<Registration>, Failure> {
-        let known = self.known()?;
-        Ok(known.filter(|known| self.differences(known, now).is_empty()))
-    }
-
-    pub(crate) fn known(&self) -> Result<Option<Registration>, Failure> {
-        self.catalog
-            .get(self.unit.declaration.name.as_str(), &self.target_key())
-            .map_err(at(Stage::Plan))
+    pub(crate) fn registered(&self, now: &Ingredients) -> Option<&Registration> {
+        let known = self.known.as_ref()?;
+        self.differences(known, now, &now.identity())
+            .is_empty()
+            .then_some(known)
     }
 
     /// Why a registration's image is not the one that this plan leads to, or must be looked at again.
-    fn differences(&self, known: &Registration, now: &Ingredients) -> Vec<String> {
+    fn differences(&self, known: &Registration, now: &Ingredients, identity: &Digest) -> Vec<String> {
         let mut differences = Vec::new();
-        if known.identity.as_ref() != Some(&now.identity()) {
+        if known.identity.as_ref() != Some(identity) {
             let before = fs::read_to_string(self.details()).unwrap_or_default();
             let before = Ingredients::from_text(&before);
             if known.identity.as_ref() == Some(&before.identity()) {
@@ -368,7 +364,7 @@ impl<'a> Plan<'a> {
                 None => "it was registered without health checks".to_owned(),
             });
         }
-        let tag = self.tag(&now.identity()).ok().filter(|_| self.target.is_remote());
+        let tag = self.tag(identity).ok().filter(|_| self.target.is_remote());
         if known.tag != tag {
             differences.push(match &tag {
                 Some(tag) => format!("the tag, now `{tag}`"),
@@ -446,7 +442,8 @@ impl<'a> Plan<'a> {
         );
         #[cfg(feature = "engine")]
         if let Some(dockerfile) = &declaration.dockerfile {
-            lines.insert("context", reasons::context(declaration, dockerfile, &self.folder));
+            let context = reasons::context(declaration, dockerfile, &self.project.folder);
+            lines.insert("context", context);
         }
         lines.insert(
             "builder",
@@ -458,40 +455,38 @@ impl<'a> Plan<'a> {
         lines.insert("platform", self.binary.platform().to_string());
         lines.insert("binary", self.binary.path.display().to_string());
         lines.insert("target", self.target.to_string());
-        let now = self.ingredients(Ask::Nobody).await?;
-        if let Some(now) = &now {
-            lines.insert("identity", now.identity().to_string());
+        let now = self
+            .ingredients(Ask::Nobody)
+            .await?
+            .map(|now| (now.identity(), now));
+        if let Some((identity, _)) = &now {
+            lines.insert("identity", identity.to_string());
         }
-        let known = self.known()?;
-        let registered = known.as_ref().map(|known| known.digest.to_string());
+        let registered = self.known.as_ref().map(|known| known.digest.to_string());
         lines.insert("registered", registered.unwrap_or_else(|| "not yet".to_owned()));
-        let (action, reasons) = self.decision(known.as_ref(), now.as_ref());
+        let (action, reasons) = self.decision(now.as_ref());
         lines.insert("action", action.to_owned());
-        lines.insert("because", told(&reasons));
+        lines.insert("because", some_of(&reasons, TOLD));
         Ok(lines)
     }
 
     /// What `register` would do, and why.
-    fn decision(
-        &self,
-        known: Option<&Registration>,
-        now: Option<&Ingredients>,
-    ) -> (&'static str, Vec<String>) {
+    fn decision(&self, now: Option<&(Digest, Ingredients)>) -> (&'static str, Vec<String>) {
         let anew = match self.waives_checks() {
             true => "build, push, register",
             false => "build, check, push, register",
         };
-        let Some(known) = known else {
+        let Some(known) = &self.known else {
             return (anew, vec![format!("nothing is registered at {}", self.target)]);
         };
-        let Some(now) = now else {
+        let Some((identity, now)) = now else {
             let base = self.unit.declaration.base_image.base();
             return (
                 anew,
                 vec![format!("the base {base} is not pinned, and must be looked at")],
             );
         };
-        let differences = self.differences(known, now);
+        let differences = self.differences(known, now, identity);
         if !differences.is_empty() {
             return (anew, differences);
         }
@@ -506,45 +501,37 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn told(reasons: &[String]) -> String {
-    let mut text = reasons[..reasons.len().min(TOLD)].join("; ");
-    if reasons.len() > TOLD {
-        text.push_str(&format!("; and {} more", reasons.len() - TOLD));
-    }
-    text
+/// What an author's Dockerfile may copy.
+#[cfg(feature = "engine")]
+fn context(unit: &FlowUnit, project: &Project) -> Result<Option<LayerBuilder>, Failure> {
+    let declaration = &unit.declaration;
+    let context = |dockerfile| crate::environment::of_dockerfile(declaration, dockerfile, &project.folder);
+    declaration.dockerfile.as_ref().map(context).transpose()
+}
+
+#[cfg(not(feature = "engine"))]
+fn context(_: &FlowUnit, _: &Project) -> Result<Option<LayerBuilder>, Failure> {
+    Ok(None)
 }
 
 /// All that decides an image's bytes but its bases.
 fn ingredients(
     unit: &FlowUnit,
-    session: &Session,
-    project: &Project,
-    folder: &Path,
+    files: &FileIndex,
+    context: Option<&LayerBuilder>,
     parts: &[Part],
     created: u64,
 ) -> Result<Ingredients, Failure> {
-    let files = session.files(project);
-    #[cfg(feature = "engine")]
-    let context = match &unit.declaration.dockerfile {
-        Some(dockerfile) => Some(crate::environment::of_dockerfile(
-            &unit.declaration,
-            dockerfile,
-            folder,
-        )?),
-        None => None,
-    };
-    #[cfg(not(feature = "engine"))]
-    let context: Option<crate::layer::LayerBuilder> = None;
     let mut all = Ingredients::new();
     all.text("flowimage", FORM);
     all.text("SOURCE_DATE_EPOCH", &created.to_string());
     all.text("Dockerfile", &unit.rendered.text);
     all.keys_of_image(&unit.declaration);
-    if let Some(context) = &context {
+    if let Some(context) = context {
         all.layer("context", context, files).map_err(at(Stage::Plan))?;
     }
-    for Part { kind, content } in parts {
-        all.layer(kind.word(), content, files).map_err(at(Stage::Plan))?;
+    for Part { kind, listed } in parts {
+        all.listed(kind.word(), listed);
     }
     Ok(all)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -123,6 +122,7 @@ impl fmt::Debug for Progress {
 }
 
 /// Whole milliseconds.
-pub(crate) fn milliseconds(duration: Duration) -> u64 {
+#[cfg(feature = "engine")]
+pub(crate) fn milliseconds(duration: std::time::Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

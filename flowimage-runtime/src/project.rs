@@ -13,8 +13,12 @@ use crate::oci::sha256;
 /// The project of the running program.
 #[derive(Clone, Debug)]
 pub struct Project {
+    /// The folder of the crate that declares the flow: where the declaration's paths begin.
+    pub folder: PathBuf,
     /// Root of the workspace: the catalog's folder.
     pub root: PathBuf,
+    /// The same without links: what the project is told by from others.
+    pub(crate) real_root: PathBuf,
     /// `target/flowimage` or its like: caches and the layout.
     pub products: PathBuf,
 }
@@ -47,7 +51,7 @@ impl Project {
         let root = folder
             .ancestors()
             .nth(if inside { depth } else { 0 })
-            .unwrap_or(&folder)
+            .unwrap_or(folder.as_path())
             .to_owned();
         let program = env::current_exe().unwrap_or_default();
         let target = program
@@ -55,6 +59,8 @@ impl Project {
             .find(|folder| folder.join("CACHEDIR.TAG").is_file())
             .map_or_else(|| root.join("target"), Path::to_owned);
         Ok(Self {
+            folder,
+            real_root: fs::canonicalize(&root).unwrap_or_else(|_| root.clone()),
             root,
             products: target.join("flowimage"),
         })
@@ -100,6 +106,12 @@ impl Project {
         self.products.join("projects")
     }
 
+    /// Where is written down which images the engine pulled for a command.
+    #[cfg(feature = "engine")]
+    pub(crate) fn pulled(&self) -> PathBuf {
+        self.products.join("pulled")
+    }
+
     /// What layers of images were made of.
     pub fn layers(&self) -> PathBuf {
         self.products.join("layers")
@@ -117,9 +129,8 @@ impl Project {
 
     /// Writes this project down among those that share the products.
     pub fn share(&self) {
-        let root = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
         let path = self.sharers().join(self.mark());
-        let bytes = root.as_os_str().as_encoded_bytes();
+        let bytes = self.real_root.as_os_str().as_encoded_bytes();
         if fs::read(&path).is_ok_and(|known| known == bytes) {
             return;
         }
@@ -131,7 +142,8 @@ impl Project {
         });
     }
 
-    /// Opens a file that processes lock as a sign of what they are at. `None` where the folder cannot be written; then nothing can be known of other processes.
+    /// Opens a file that processes lock as a sign of what they are at. `None` where the folder cannot be written; then
+    /// nothing can be known of other processes.
     pub fn sign(&self, name: &str) -> Option<fs::File> {
         fs::create_dir_all(&self.products).ok()?;
         let path = self.products.join(name);
@@ -145,8 +157,7 @@ impl Project {
 
     /// What marks this project's things in an engine: 16 hexadecimal digits of its folder's hash.
     pub fn mark(&self) -> String {
-        let path = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
-        sha256(path.as_os_str().as_encoded_bytes()).hex()[..16].to_owned()
+        sha256(self.real_root.as_os_str().as_encoded_bytes()).hex()[..16].to_owned()
     }
 }
 
@@ -154,7 +165,7 @@ impl Project {
 ///
 /// # Errors
 /// No folder holds a `Cargo.toml` of that package.
-pub fn crate_folder(entry: &FlowEntry) -> Result<PathBuf, CrateNotFound> {
+fn crate_folder(entry: &FlowEntry) -> Result<PathBuf, CrateNotFound> {
     let of_cargo = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let program = env::current_exe().ok();
     let here = env::current_dir().ok();

@@ -7,9 +7,11 @@ use flowimage_model::Declaration;
 #[cfg(feature = "engine")]
 use flowimage_model::declaration::UserDockerfile;
 use flowimage_model::declaration::{Base, BaseImage};
+use serde_json::Value;
 
 use crate::at_hand;
 use crate::flow::FlowUnit;
+use crate::oci;
 use crate::project::Project;
 
 /// The base, and who chose it.
@@ -35,11 +37,29 @@ pub(crate) fn base(declaration: &Declaration) -> String {
 /// What stands in front of the flow; with a base it is known once that was looked at.
 pub(crate) fn entrypoint(unit: &FlowUnit, project: &Project, declaration: &Declaration) -> String {
     if *declaration.base_image.base() == Base::Scratch && declaration.dockerfile.is_none() {
-        return crate::base::entrypoint::told(&serde_json::Value::Null, &[]);
+        return entrypoint_of(&Value::Null, &[]);
     }
     match at_hand::entrypoint(unit, project) {
         Some(told) => format!("{told} (when it was last built)"),
         None => "not known before it was built here once".to_owned(),
+    }
+}
+
+/// What became of the entrypoint of a configuration, of which these words are kept.
+pub(crate) fn entrypoint_of(config: &Value, kept: &[String]) -> String {
+    let words = oci::config::entrypoint(config);
+    if !kept.is_empty() {
+        return format!(
+            "`{}` of the base, which runs the flow as its argument",
+            kept.join(" ")
+        );
+    }
+    match words.is_empty() {
+        true => "the flow itself".to_owned(),
+        false => format!(
+            "the flow itself, in place of the base's `{}`, which does not run its arguments",
+            words.join(" ")
+        ),
     }
 }
 

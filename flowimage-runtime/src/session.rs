@@ -1,21 +1,34 @@
 //! What the flows of one command share: the command line's options and the engine.
 
 use std::fs::File;
+#[cfg(feature = "registry")]
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
+#[cfg(any(feature = "engine", feature = "prefect"))]
 use tokio::sync::OnceCell;
 
+use crate::assemble::Binary;
 #[cfg(feature = "engine")]
 use crate::assemble::Foundation;
+#[cfg(feature = "registry")]
+use crate::base::Bases;
 #[cfg(feature = "engine")]
 use crate::engine::EngineImage;
-use crate::failure::Failure;
+#[cfg(any(feature = "engine", feature = "prefect"))]
+use crate::failure::at;
+use crate::failure::{Failure, Stage};
 use crate::file_index::FileIndex;
+#[cfg(feature = "registry")]
+use crate::layout::Layout;
+use crate::listed::Lists;
+use crate::oci::Digest;
 use crate::pipeline::Options;
 use crate::progress::Progress;
 use crate::project::Project;
 #[cfg(any(feature = "engine", feature = "registry"))]
 use crate::shared::Shared;
+use crate::turns::Turns;
 
 /// Locked by who uses the project's things in the engine, and alone by who sweeps them.
 #[cfg(feature = "engine")]
@@ -35,10 +48,21 @@ pub struct Session {
     /// Environments that were found or made, by identity.
     #[cfg(feature = "engine")]
     pub environments: Shared<Foundation>,
+    /// Environments that were looked for without an engine, by identity.
+    #[cfg(feature = "engine")]
+    pub(crate) found: Shared<Option<Foundation>>,
     /// Base images that were looked up or pulled, by reference.
     #[cfg(feature = "engine")]
     pub bases: Shared<EngineImage>,
+    /// What bases are made of, and the digests of their manifests, where they could be read without an engine.
+    #[cfg(all(feature = "engine", feature = "registry"))]
+    pub(crate) base_contents: Shared<Option<(Digest, Digest)>>,
     files: OnceLock<FileIndex>,
+    binary: OnceLock<Result<Binary, Failure>>,
+    /// Layers that flows have in common, before they are made.
+    pub(crate) lists: Lists,
+    /// Layers that are being made.
+    pub(crate) layers: Turns<Digest>,
     /// The sign that this process works on the project's products.
     work: OnceLock<Option<File>>,
     /// Bases that the embedded builder took from registries and layouts, by reference.
@@ -77,8 +101,15 @@ impl Session {
             #[cfg(feature = "engine")]
             environments: Shared::default(),
             #[cfg(feature = "engine")]
+            found: Shared::default(),
+            #[cfg(all(feature = "engine", feature = "registry"))]
+            base_contents: Shared::default(),
+            #[cfg(feature = "engine")]
             bases: Shared::default(),
             files: OnceLock::new(),
+            binary: OnceLock::new(),
+            lists: Lists::default(),
+            layers: Turns::default(),
             work: OnceLock::new(),
             #[cfg(feature = "registry")]
             foundations: Shared::default(),
@@ -98,7 +129,6 @@ impl Session {
     /// It cannot be used: the same error for every flow.
     #[cfg(feature = "prefect")]
     pub async fn orchestrator(&self) -> Result<Option<&crate::prefect::Orchestrator>, Failure> {
-        use crate::failure::{Stage, at};
         use crate::prefect::{Orchestrator, Settings};
         let reach = || async {
             let api_url = self.options.settings.prefect.api_url.as_deref();
@@ -117,6 +147,38 @@ impl Session {
     /// What the files of a project hold: one index for all flows, which are of one program and so of one project.
     pub fn files(&self, project: &Project) -> &FileIndex {
         self.files.get_or_init(|| FileIndex::new(project.files()))
+    }
+
+    /// The flow binary: this program, or the one that the command line names. It is of all flows, and read once.
+    ///
+    /// # Errors
+    /// It cannot be found, or is no Linux program.
+    pub fn binary(&self) -> Result<&Binary, Failure> {
+        let read = || {
+            let path = match &self.options.binary {
+                Some(path) => path.clone(),
+                None => std::env::current_exe().map_err(|error| {
+                    Failure::text(
+                        Stage::Plan,
+                        format!("this program cannot be found: {error}"),
+                        "use `--binary PATH`",
+                    )
+                })?,
+            };
+            Binary::read(&path)
+        };
+        self.binary.get_or_init(read).as_ref().map_err(Failure::clone)
+    }
+
+    /// Where bases come from without an engine.
+    #[cfg(feature = "registry")]
+    pub(crate) fn bases_for<'a>(&'a self, project: &Project, layout: &'a Layout) -> Bases<'a> {
+        Bases {
+            registries: &self.registries,
+            mirror: self.options.settings.registry.bases.as_ref().map(PathBuf::from),
+            layout,
+            folder: project.bases(),
+        }
     }
 
     /// Says that images are made or read from now on, until the session ends: `clean` then leaves the project alone.
@@ -153,7 +215,6 @@ impl Session {
 
     #[cfg(feature = "engine")]
     async fn reach(&self, project: &Project) -> Result<AtWork, Failure> {
-        use crate::failure::{Stage, at};
         let engine = self.connect().await?;
         engine.sweep().await.map_err(at(Stage::Plan))?;
         let sign = project.sign(ENGINE_SIGN);
@@ -180,7 +241,6 @@ impl Session {
     #[cfg(feature = "engine")]
     pub(crate) async fn connect(&self) -> Result<crate::engine::Engine, Failure> {
         use crate::engine::{Engine, EngineAddress, LookUp};
-        use crate::failure::{Stage, at};
         if self.options.engine == "none" {
             return Err(Failure::text(
                 Stage::Plan,

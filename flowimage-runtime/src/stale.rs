@@ -7,6 +7,7 @@ use flowimage_model::settings::{FILE, fingerprint};
 
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
+use crate::project::Project;
 use crate::settings;
 
 const REBUILD: &str = "compile it again: `touch` a source file of the crate, then `cargo run`; \
@@ -16,10 +17,10 @@ const REBUILD: &str = "compile it again: `touch` a source file of the crate, the
 ///
 /// # Errors
 /// They are; or they cannot be read.
-pub fn refuse(unit: &FlowUnit, crate_folder: &Path, root: &Path) -> Result<(), Failure> {
-    refuse_dockerfile(unit, crate_folder)?;
-    refuse_settings(unit, crate_folder, root)?;
-    refuse_kinds(unit, crate_folder)
+pub fn refuse(unit: &FlowUnit, project: &Project) -> Result<(), Failure> {
+    refuse_dockerfile(unit, &project.folder)?;
+    refuse_settings(unit, &project.folder, &project.root)?;
+    refuse_kinds(unit, &project.folder)
 }
 
 fn refuse_dockerfile(unit: &FlowUnit, folder: &Path) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::check::layer::{Entry, Kind, LayerEntries, SeenLayers};
 use crate::failure::{Failure, Stage};
 use crate::oci::{Image, Layer, Source, sha256_of_file};
+use crate::words::some_of;
 
 /// Differences that are told one by one.
 const TOLD: usize = 10;
@@ -28,10 +29,7 @@ pub(crate) fn same(flow: &str, first: &Image, second: &Image, scratch: &Path) ->
     if differences.is_empty() {
         return Ok(());
     }
-    let mut text = differences[..differences.len().min(TOLD)].join("; ");
-    if differences.len() > TOLD {
-        text.push_str(&format!("; and {} more", differences.len() - TOLD));
-    }
+    let text = some_of(&differences, TOLD);
     let outcome = match first.digest() == second.digest() {
         true => format!("both builds of `{flow}` are {}, but", first.digest()),
         false => format!(

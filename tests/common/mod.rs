@@ -39,6 +39,12 @@ impl Project {
         self.folder.path().join(name)
     }
 
+    /// What marks the project's things in an engine.
+    pub(crate) fn mark(&self) -> String {
+        let root = self.folder.path().canonicalize().unwrap();
+        flowimage_runtime::oci::sha256(root.as_os_str().as_encoded_bytes()).hex()[..16].to_owned()
+    }
+
     /// Runs the example's program in the project, with no engine in reach.
     #[allow(dead_code, reason = "not every test file uses all of this")]
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {

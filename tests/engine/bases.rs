@@ -7,7 +7,7 @@ use crate::test_flow::{TestFlow, outcome};
 use crate::{output, setting};
 
 /// Copies an image into a layout, under docker's name for the base.
-fn mirror(folder: &Path, options: &[&str], source: &str) {
+pub(crate) fn mirror(folder: &Path, options: &[&str], source: &str) {
     output(
         Command::new("skopeo")
             .args(["--insecure-policy", "copy", "-q"])

@@ -1,4 +1,4 @@
-//! A socket in front of an engine, which counts the builds asked for and can hide BuildKit.
+//! A socket in front of an engine, which counts who comes and the builds asked for, and can hide BuildKit.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Stays open until the tests end.
 pub(crate) struct Door {
     folder: tempfile::TempDir,
+    knocks: Arc<AtomicUsize>,
     builds: Arc<AtomicUsize>,
 }
 
@@ -39,8 +40,11 @@ impl Door {
         let listener = UnixListener::bind(folder.path().join("door.sock")).unwrap();
         let builds = Arc::new(AtomicUsize::new(0));
         let counted = builds.clone();
+        let knocks = Arc::new(AtomicUsize::new(0));
+        let came = knocks.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                came.fetch_add(1, Ordering::SeqCst);
                 let Ok(engine) = UnixStream::connect(&engine) else {
                     continue;
                 };
@@ -57,11 +61,20 @@ impl Door {
                 std::thread::spawn(move || carry(back.0, back.1, edit));
             }
         });
-        Self { folder, builds }
+        Self {
+            folder,
+            knocks,
+            builds,
+        }
     }
 
     pub(crate) fn address(&self) -> String {
         format!("unix://{}/door.sock", self.folder.path().display())
+    }
+
+    /// How often somebody came since the last time, whatever for.
+    pub(crate) fn knocks(&self) -> usize {
+        self.knocks.swap(0, Ordering::SeqCst)
     }
 
     /// How many builds were asked for since the last time.

@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of a registration with real changes, in each stage, and the command after it.
 //!
 //! A stage is known by what it leaves on disk or in the registry while it lasts. How often: `FLOWIMAGE_TEST_KILLS`,
-//! once by default.
+//! once by default. Where it is set, nothing else uses the engine meanwhile.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,10 @@ struct Killed {
     project: Project,
     repository: String,
     kills: u32,
+    /// The processes that were killed.
+    dead: Vec<u32>,
+    /// The engine's images before anything of this was there.
+    images: Vec<String>,
 }
 
 impl Killed {
@@ -24,6 +28,8 @@ impl Killed {
             project: Project::new(),
             repository: format!("killed/{name}-{}", std::process::id()),
             kills: 0,
+            dead: Vec::new(),
+            images: lines(&docker(&["images", "-aq", "--no-trunc"])),
         };
         killed.finish();
         killed
@@ -78,6 +84,7 @@ impl Killed {
             assert!(Instant::now() < limit, "it never came into the stage");
             std::thread::sleep(Duration::from_micros(200));
         }
+        self.dead.push(child.id());
         was_killed(&mut child)
     }
 
@@ -110,12 +117,50 @@ impl Killed {
             .filter(|name| name.starts_with(".flowimage"))
             .collect();
         assert!(left.is_empty(), "{left:?}");
+        self.look_at_the_engine();
+    }
+
+    /// Nothing of this project and of the killed processes is in the engine, and nothing that has no label of ours.
+    fn look_at_the_engine(&self) {
+        let checked = docker(&["images", "--format", "{{.Repository}}"]);
+        assert!(!checked.contains(&self.project.mark()), "{checked}");
+        let format = "{{.Label \"dev.flowimage.owner\"}} {{.Image}}";
+        let containers = docker(&["ps", "-a", "--filter", "label=dev.flowimage", "--format", format]);
+        for dead in &self.dead {
+            let theirs = lines(&containers)
+                .into_iter()
+                .filter(|it| it.starts_with(&format!("{dead}-")));
+            assert_eq!(theirs.collect::<Vec<_>>(), [""; 0]);
+        }
+        if times().is_none() {
+            return;
+        }
+        for image in lines(&docker(&["images", "-aq", "--no-trunc"])) {
+            let labels = docker(&["image", "inspect", "-f", "{{json .Config.Labels}}", &image]);
+            let is_ours = labels.contains("\"dev.flowimage");
+            assert!(is_ours || self.images.contains(&image), "{image} {labels}");
+        }
     }
 
     /// Files of the project's products.
     fn products(&self, folder: &str) -> Vec<PathBuf> {
         files(&self.project.path("target/flowimage").join(folder))
     }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let mut docker = Command::new("docker");
+    output(docker.env("DOCKER_HOST", setting("DOCKER_HOST")).args(arguments))
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// How often to kill, where that is said.
+fn times() -> Option<u32> {
+    let times = std::env::var("FLOWIMAGE_TEST_KILLS").ok()?;
+    Some(times.parse().unwrap())
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -130,9 +175,8 @@ fn was_killed(child: &mut Child) -> bool {
 }
 
 fn kill_often(name: &str, traces: impl Fn(&Killed) -> Vec<PathBuf>) {
-    let times = std::env::var("FLOWIMAGE_TEST_KILLS").map_or(1, |it| it.parse().unwrap());
     let mut killed = Killed::new(name);
-    for _ in 0..times {
+    for _ in 0..times().unwrap_or(1) {
         killed.kill(&traces);
         killed.finish();
     }

@@ -19,7 +19,16 @@ fn image_id(project: &Project, digest: &str) -> String {
 fn run_image_is_what_is_registered_wherever_that_is() {
     let project = Project::new();
     let engine = setting("DOCKER_HOST");
-    let registry = format!("{}/run-image", setting("FLOWIMAGE_TEST_REGISTRY"));
+    // Nothing of an earlier run is there under this name.
+    let registry = format!(
+        "{}/run-image-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    );
+    let docker = |arguments: &[&str]| {
+        let mut docker = Command::new("docker");
+        output(docker.args(arguments).env("DOCKER_HOST", &engine))
+    };
     for place in [&["--no-push"][..], &["--registry", &registry]] {
         let run = |arguments: &[&str]| {
             let mut command = project.command(&[arguments, place].concat());
@@ -50,18 +59,13 @@ fn run_image_is_what_is_registered_wherever_that_is() {
                 .iter()
                 .find(|line| line["flow"] == "sorted-airlines")
                 .map(|line| image_id(&project, line["built"].as_str().unwrap()));
-            let root = project.path(".").canonicalize().unwrap();
-            let mark = flowimage_runtime::oci::sha256(root.as_os_str().as_encoded_bytes());
-            let images = |arguments: &[&str]| {
-                let mut docker = Command::new("docker");
-                output(docker.arg("images").args(arguments).env("DOCKER_HOST", &engine))
-            };
+            let images = |arguments: &[&str]| docker(&[&["images"], arguments].concat());
             // Pulled from the registry before, or named by another test, it may be there.
             let format = "{{.ID}} {{.Tag}} {{.Digest}}";
             let all = images(&["--no-trunc", "--digests", "--format", format]);
             assert!(!all.contains(&format!("{} <none> <none>", id.unwrap())), "{all}");
             let names = images(&["--format", "{{.Repository}}"]);
-            assert!(!names.contains(&mark.hex()[..16]), "{names}");
+            assert!(!names.contains(&project.mark()), "{names}");
         }
         // The flow's own exit status and words are passed on.
         let unfit = run(&["run", "sorted-airlines", "--image", "--param", "reverse=3"]);
@@ -71,5 +75,23 @@ fn run_image_is_what_is_registered_wherever_that_is() {
             said.contains("the parameters of `sorted-airlines` do not fit"),
             "{said}"
         );
+        if place != ["--no-push"] {
+            // It was pulled, and stays for the next time as long as it is registered. It bears our labels.
+            let name = format!("{registry}/sorted-airlines");
+            let format = "{{.Repository}}@{{.Digest}}";
+            let pulled = docker(&["images", "--digests", "--format", format, &name]);
+            let labels = docker(&["image", "inspect", "-f", "{{json .Config.Labels}}", pulled.trim()]);
+            assert!(
+                labels.contains("\"dev.flowimage.flows\":\"sorted-airlines\""),
+                "{labels}"
+            );
+            let clean = || String::from_utf8(run(&["clean", "--json"]).stdout).unwrap();
+            let said = clean();
+            assert!(!said.contains(&name), "{said}");
+            std::fs::remove_file(project.path("flowimage.lock")).unwrap();
+            let said = clean();
+            assert!(said.contains(pulled.trim()), "{said}");
+            assert_eq!(docker(&["images", "-q", &name]), "");
+        }
     }
 }

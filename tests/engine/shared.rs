@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::bases::mirror;
 use crate::door::Door;
 use crate::setting;
-use crate::test_flow::TestFlow;
+use crate::test_flow::{TestFlow, outcome};
 
 /// The program of the twenty on a machine of its own: a project folder, and an engine behind a door.
 struct Machine {
@@ -60,7 +61,7 @@ impl Machine {
             let texts = events.map(|line| line[key].as_str().unwrap().to_owned());
             texts.collect::<Vec<_>>()
         };
-        let outcome = Outcome {
+        let done = Outcome {
             statuses: ends
                 .iter()
                 .map(|end| end["status"].as_str().unwrap().to_owned())
@@ -69,20 +70,13 @@ impl Machine {
             steps: texts("step", "name"),
             found: texts("found", "place"),
         };
-        (outcome, ends.iter().map(|end| end["digest"].clone()).collect())
+        (done, ends.iter().map(|end| end["digest"].clone()).collect())
     }
 
     /// The program with other code, as another file.
     fn changed(&self) -> String {
-        let other = self.flow.root().join("target/other");
-        let mut bytes = std::fs::read(self.flow.root().join("target/one_environment")).unwrap();
-        let (one, two) = (b"the first build of the twenty", b"the other build of the twenty");
-        let at = bytes.windows(one.len()).position(|window| window == one).unwrap();
-        bytes[at..at + one.len()].copy_from_slice(two);
-        std::fs::write(&other, bytes).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&other, mode).unwrap();
-        other.to_str().unwrap().to_owned()
+        self.flow
+            .changed("the first build of the twenty", "the other build of the twenty")
     }
 }
 
@@ -194,7 +188,7 @@ fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
             .command(&["build", "--no-check", "--verify", "flow-01"])
             .output()
             .unwrap();
-        let line = crate::test_flow::outcome(&output);
+        let line = outcome(&output);
         assert_eq!(line["status"], "built", "{line:#}");
         assert_eq!(line["verified"], true, "{line:#}");
         let hex = line["image_id"].as_str().unwrap().replace("sha256:", "");
@@ -226,7 +220,7 @@ fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_mach
     // Two projects are as good as two machines: neither sees what the other keeps.
     let register = |flow: &TestFlow, more: &[&str]| {
         let arguments = [&["register", "flow-01", "--registry", &registry][..], more].concat();
-        let line = crate::test_flow::outcome(&flow.command(&arguments).output().unwrap());
+        let line = outcome(&flow.command(&arguments).output().unwrap());
         assert_eq!(line["status"], "registered", "{line:#}");
         line["digest"].clone()
     };
@@ -249,4 +243,57 @@ fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_mach
     let third = TestFlow::new("one_environment", &door.address());
     assert_eq!(register(&third, &[]), digest);
     assert_eq!((door.builds(), gzips(&third)), (0, all));
+}
+
+#[test]
+fn an_environment_that_the_registry_has_needs_no_engine() {
+    let registry = format!(
+        "{}/no-engine-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    );
+    let register = |flow: &TestFlow, more: &[&str]| {
+        let arguments = ["register", "flow-01", "--no-check", "--registry", &registry];
+        let line = outcome(&flow.command(&[&arguments, more].concat()).output().unwrap());
+        assert_eq!(line["status"], "registered", "{line:#}");
+    };
+    // What the base is, is read in a layout: nothing on this machine stands for the public registry.
+    let second_machine = |engine: &str| {
+        let flow = TestFlow::new("one_environment", engine);
+        mirror(
+            &flow.root().join("bases"),
+            &["--src-tls-verify=false"],
+            &format!("docker://{}", setting("FLOWIMAGE_TEST_REGISTRY_BASE")),
+        );
+        let settings = "[registry]\nbases = \"bases\"\n";
+        std::fs::write(flow.root().join("flowimage.toml"), settings).unwrap();
+        flow
+    };
+    register(&TestFlow::new("one_environment", &setting("DOCKER_HOST")), &[]);
+
+    // Nothing is pinned, and no engine says what the base's name means.
+    let unpinned = second_machine("unix:///nonexistent.sock");
+    register(&unpinned, &[]);
+    let catalog = std::fs::read_to_string(unpinned.root().join("flowimage.lock")).unwrap();
+    assert!(catalog.contains("[base.\"debian:bookworm-slim\"]"), "{catalog}");
+
+    // With the catalog, and other code: the engine that is there is not asked.
+    let door = Door::new(&setting("DOCKER_HOST"));
+    let pinned = second_machine(&door.address());
+    std::fs::write(pinned.root().join("flowimage.lock"), &catalog).unwrap();
+    let changed = pinned.changed("the first build of the twenty", "the other build of the twenty");
+    register(&pinned, &["--binary", &changed]);
+    assert_eq!(door.knocks(), 0);
+
+    // What a pinned base is made of is remembered, and the environment too.
+    std::fs::remove_dir_all(pinned.root().join("bases")).unwrap();
+    let changed = pinned.changed("the first build of the twenty", "the third build of the twenty");
+    register(&pinned, &["--binary", &changed]);
+    assert_eq!(door.knocks(), 0);
+
+    // Without a registry that has it, an engine is needed, and it is said what for.
+    let alone = second_machine("unix:///nonexistent.sock");
+    let line = outcome(&alone.command(&["build", "flow-01"]).output().unwrap());
+    let message = line["error"]["message"].as_str().unwrap();
+    assert!(message.contains("needs an engine"), "{line:#}");
 }

@@ -58,6 +58,20 @@ impl TestFlow {
         command
     }
 
+    /// The program with other code, as another file: a text in it is another one of the same length.
+    pub(crate) fn changed(&self, one: &str, two: &str) -> String {
+        assert_eq!(one.len(), two.len());
+        let other = self.root().join("target/other");
+        let mut bytes = std::fs::read(self.root().join("target").join(self.program)).unwrap();
+        let mut windows = bytes.windows(one.len());
+        let at = windows.position(|window| window == one.as_bytes()).unwrap();
+        bytes[at..at + one.len()].copy_from_slice(two.as_bytes());
+        std::fs::write(&other, bytes).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&other, mode).unwrap();
+        other.to_str().unwrap().to_owned()
+    }
+
     /// Copies files of the package, which its flows declare, into the project.
     pub(crate) fn copy(&self, folder: &str) {
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))

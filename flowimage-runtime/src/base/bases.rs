@@ -14,7 +14,7 @@ use super::files;
 use crate::assemble::Foundation;
 use crate::failure::{Failure, Stage, at};
 use crate::layout::Layout;
-use crate::oci::{Digest, Image, Layer, Platform, media_type};
+use crate::oci::{self, Digest, Image, Layer, Platform, media_type};
 use crate::registry::{Access, Registries};
 use crate::words::short;
 
@@ -83,7 +83,11 @@ impl Bases<'_> {
         Ok((foundation, digest))
     }
 
-    async fn image(
+    /// Its manifest and configuration, with the layers that are here already.
+    ///
+    /// # Errors
+    /// There is no such image, none for the platform, or it cannot be had.
+    pub(crate) async fn image(
         &self,
         reference: &ImageReference,
         platform: &Platform,
@@ -170,10 +174,10 @@ impl Bases<'_> {
         config: &Value,
         image: &mut Image,
     ) -> Result<Remembered, Failure> {
-        let user = config.get("User").and_then(Value::as_str).unwrap_or_default();
+        let user = oci::config::user(config);
         let front = Front::of(config);
         let mut paths = Vec::new();
-        if user.is_empty() {
+        if user.is_none() {
             paths.extend(["etc/passwd", "etc/group"]);
         }
         if let Front::Script(script, _) = &front {
@@ -200,8 +204,8 @@ impl Bases<'_> {
             String::from_utf8_lossy(bytes.map_or(&[][..], Vec::as_slice)).into_owned()
         };
         let account = match user {
-            "" => account(&text("etc/passwd"), &text("etc/group")),
-            _ => BTreeMap::new(),
+            None => account(&text("etc/passwd"), &text("etc/group")),
+            Some(_) => BTreeMap::new(),
         };
         let entrypoint = match front {
             Front::Words(words) => words,

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::oci::config;
+
 /// Programs that become, or run as their child, the command they are given.
 const INITS: [&str; 6] = [
     "catatonit",
@@ -24,7 +26,7 @@ pub(crate) enum Front {
 impl Front {
     /// What a configuration says of it.
     pub(crate) fn of(config: &Value) -> Self {
-        let words = words(config);
+        let words = config::entrypoint(config);
         let Some((script, inits)) = words.split_last() else {
             return Front::Words(Vec::new());
         };
@@ -36,35 +38,6 @@ impl Front {
             return Front::Words(Vec::new());
         }
         Front::Script(script.clone(), words)
-    }
-}
-
-/// The words of a configuration's `Entrypoint`.
-fn words(config: &Value) -> Vec<String> {
-    let words = config.get("Entrypoint").and_then(Value::as_array);
-    words
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// What became of the entrypoint of a configuration, of which these words are kept.
-pub(crate) fn told(config: &Value, kept: &[String]) -> String {
-    let words = words(config);
-    if !kept.is_empty() {
-        return format!(
-            "`{}` of the base, which runs the flow as its argument",
-            kept.join(" ")
-        );
-    }
-    match words.is_empty() {
-        true => "the flow itself".to_owned(),
-        false => format!(
-            "the flow itself, in place of the base's `{}`, which does not run its arguments",
-            words.join(" ")
-        ),
     }
 }
 

@@ -4,14 +4,16 @@
 //! something must be read from them, and that is remembered by the image's digest: the next time they stay where they
 //! are.
 
+#[cfg(any(feature = "engine", feature = "registry"))]
 mod account;
 #[cfg(feature = "registry")]
 mod bases;
+#[cfg(any(feature = "engine", feature = "registry"))]
 pub(crate) mod entrypoint;
 #[cfg(feature = "registry")]
 mod files;
 
-#[cfg_attr(not(feature = "engine"), allow(unused_imports))]
+#[cfg(any(feature = "engine", feature = "registry"))]
 pub(crate) use account::account;
 
 #[cfg(feature = "registry")]

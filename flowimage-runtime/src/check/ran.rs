@@ -36,6 +36,10 @@ pub(crate) struct Run {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "engine"),
+    allow(dead_code, reason = "a sandbox does not tell them all")
+)]
 pub(crate) enum RunEnd {
     Exited(i64),
     OutOfMemory,

@@ -10,7 +10,7 @@ use super::root::ImageRoot;
 use crate::elf::{Distribution, Elf, RootFiles};
 use crate::flow::FlowUnit;
 use crate::layer::LayerBuilder;
-use crate::oci::Digest;
+use crate::oci::{self, Digest};
 
 /// What every probe is handed. Labels are not among it: they say what somebody meant, not what is.
 pub(crate) struct Seen<'a> {
@@ -49,27 +49,12 @@ pub(crate) struct Config {
 impl Config {
     /// Reads `config` of an image configuration.
     pub(crate) fn read(config: &Value, architecture: &str) -> Self {
-        let text = |key: &str| {
-            let value = config.get(key).and_then(Value::as_str);
-            value.unwrap_or_default().to_owned()
-        };
-        let list = |key: &str| {
-            let items = config.get(key).and_then(Value::as_array).into_iter().flatten();
-            items
-                .filter_map(|item| Some(item.as_str()?.to_owned()))
-                .collect::<Vec<_>>()
-        };
-        let pairs = list("Env").into_iter();
+        let text = |key: &str| oci::config::text(config, key).unwrap_or_default().to_owned();
         Self {
             architecture: architecture.to_owned(),
             user: text("User"),
-            environment: pairs
-                .filter_map(|pair| {
-                    pair.split_once('=')
-                        .map(|(name, value)| (name.into(), value.into()))
-                })
-                .collect(),
-            entrypoint: list("Entrypoint"),
+            environment: oci::config::variables(config),
+            entrypoint: oci::config::entrypoint(config),
             working_directory: text("WorkingDir"),
         }
     }

@@ -10,7 +10,9 @@ use crate::oci::Image;
 use crate::project::Project;
 use crate::session::Session;
 
-use super::layer::{LayerEntries, SeenLayers};
+#[cfg(feature = "engine")]
+use super::layer::LayerEntries;
+use super::layer::SeenLayers;
 use super::root::ImageRoot;
 use super::seen::{Config, Expected, Seen};
 

@@ -10,6 +10,7 @@ mod report;
 mod run;
 #[cfg(feature = "engine")]
 mod run_image;
+mod side_by_side;
 #[cfg(feature = "prefect")]
 mod unregister;
 
@@ -18,7 +19,6 @@ use std::io::Write;
 
 use clap::Parser;
 use flowimage_model::settings::Running;
-use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::Advise;
@@ -27,11 +27,12 @@ use crate::flow::{FlowUnit, flows};
 use crate::pipeline::{self, Goal, Options};
 use crate::plan::Plan;
 use crate::progress::Progress;
-use crate::project::{Project, crate_folder};
+use crate::project::Project;
 use crate::session::Session;
 use arguments::{Arguments, Command};
 use progress::Shown;
 use report::Report;
+use side_by_side::side_by_side;
 use tokio::sync::mpsc;
 
 /// Exit status: all flows done.
@@ -73,7 +74,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, 
 struct Usage(String);
 
 fn command(arguments: &Arguments, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, Usage> {
-    let all = flows().map_err(Usage)?;
+    let all = flows().map_err(|error| Usage(error.to_owned()))?.to_vec();
     if all.is_empty() {
         return Err(Usage(
             "this program has no flows. Mark a function with `#[flow_image(…)]`; flows of a library are linked only \
@@ -238,11 +239,10 @@ fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> 
 /// What `flowimage.toml` says for commands. Where the project cannot be found, each flow says so itself.
 fn running(profile: Option<&str>, units: &[FlowUnit]) -> Result<Running, Usage> {
     let entry = units.first().map(|unit| unit.entry);
-    let found = entry.and_then(|entry| Some((crate_folder(entry).ok()?, Project::of(entry).ok()?)));
-    let Some((folder, project)) = found else {
+    let Some(project) = entry.and_then(|entry| Project::of(entry).ok()) else {
         return Ok(Running::default());
     };
-    crate::settings::running(&folder, &project.root, profile).map_err(|error| {
+    crate::settings::running(&project.folder, &project.root, profile).map_err(|error| {
         Usage(match error.advice() {
             Some(advice) => format!("{error}\nadvice: {advice}"),
             None => error.to_string(),
@@ -254,7 +254,11 @@ fn runtime() -> Result<tokio::runtime::Runtime, Usage> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Usage(format!("no threads can be started: {error}")))
+        .map_err(no_threads)
+}
+
+fn no_threads(error: std::io::Error) -> Usage {
+    Usage(format!("no threads can be started: {error}"))
 }
 
 /// Takes flows to a goal, some at a time; one that fails does not stop the others. A signal stops all: what was begun
@@ -282,58 +286,54 @@ fn stages(
     let mut status = DONE;
     let mut left: Vec<&FlowUnit> = units.iter().collect();
     let runtime = runtime()?;
-    runtime.block_on(async {
-        let mut outcomes = stream::iter(units)
-            .map(|unit| {
-                let session = &session;
-                #[cfg(feature = "kubernetes")]
-                let manifests = manifests.as_ref();
-                async move {
-                    #[cfg(feature = "kubernetes")]
-                    let outcome =
-                        manifests::around(manifests, unit, pipeline::run(unit, session, goal)).await;
-                    #[cfg(not(feature = "kubernetes"))]
-                    let outcome = pipeline::run(unit, session, goal).await;
-                    (unit, outcome)
-                }
-            })
-            .buffered(jobs.max(1));
-        let mut stop = std::pin::pin!(stopped());
-        while !left.is_empty() {
-            tokio::select! {
-                biased;
-                () = &mut stop => {
-                    status = INTERRUPTED;
-                    break;
-                }
-                Some((flow, event)) = events.recv() => shown.event(&flow, &event, out, err),
-                Some((unit, outcome)) = outcomes.next() => {
-                    left.retain(|it| it.entry.name != unit.entry.name);
-                    // What was told on the way comes before the outcome, which is the last word on a flow.
-                    while let Ok((flow, event)) = events.try_recv() {
-                        shown.event(&flow, &event, out, err);
+    let work = async |unit: &FlowUnit| {
+        let work = pipeline::run(unit, &session, goal);
+        #[cfg(feature = "kubernetes")]
+        let work = manifests::around(manifests.as_ref(), unit, work);
+        work.await
+    };
+    std::thread::scope(|scope| {
+        let mut work = side_by_side(units, jobs, &runtime, scope, &work).map_err(no_threads)?;
+        runtime.block_on(async {
+            let mut stop = std::pin::pin!(stopped());
+            while !left.is_empty() {
+                tokio::select! {
+                    biased;
+                    () = &mut stop => {
+                        status = INTERRUPTED;
+                        break;
                     }
-                    shown.done(unit.entry.name);
-                    match outcome {
-                        Ok(done) => report.done(unit, &done, out, err),
-                        Err(stopped) => {
-                            status = FAILED;
-                            report.failed(unit, &stopped, out, err);
+                    Some((flow, event)) = events.recv() => shown.event(&flow, &event, out, err),
+                    outcome = work.next() => {
+                        // One of the threads died: the end of the scope says so.
+                        let Some((unit, outcome)) = outcome else { break };
+                        left.retain(|it| it.entry.name != unit.entry.name);
+                        // What was told on the way comes before the outcome, which is the last word on a flow.
+                        while let Ok((flow, event)) = events.try_recv() {
+                            shown.event(&flow, &event, out, err);
+                        }
+                        shown.done(unit.entry.name);
+                        match outcome {
+                            Ok(done) => report.done(unit, &done, out, err),
+                            Err(stopped) => {
+                                status = FAILED;
+                                report.failed(unit, &stopped, out, err);
+                            }
                         }
                     }
                 }
             }
-        }
-        drop(outcomes);
-        if status == INTERRUPTED {
-            for unit in &left {
-                shown.done(unit.entry.name);
-                report.failed(unit, &interrupted().into(), out, err);
+            work.end().await;
+            if status == INTERRUPTED {
+                for unit in &left {
+                    shown.done(unit.entry.name);
+                    report.failed(unit, &interrupted().into(), out, err);
+                }
+                session.settle().await;
             }
-            session.settle().await;
-        }
-    });
-    Ok(status)
+        });
+        Ok(status)
+    })
 }
 
 /// Checks images that are there; one that is not healthy does not stop the others.

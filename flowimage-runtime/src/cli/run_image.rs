@@ -14,6 +14,7 @@ use crate::flow::FlowUnit;
 use crate::layout::Layout;
 use crate::pipeline::Goal;
 use crate::plan::Plan;
+use crate::pulled;
 use crate::session::Session;
 use crate::target::Target;
 use crate::unique::unique;
@@ -79,7 +80,7 @@ struct Registered<'a> {
 /// The flow's registered image, once the engine has it.
 async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registered<'a>, Failure> {
     let plan = Plan::make(unit, session, Goal::Build)?;
-    let Some(known) = plan.known()? else {
+    let Some(known) = &plan.known else {
         return Err(Failure::text(
             Stage::Plan,
             format!("`{}` is not registered at {}", unit.entry.name, plan.target),
@@ -92,6 +93,7 @@ async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registe
             let name = plan.target.image_name(unit, &known.digest);
             if engine.image(&name).await.map_err(at(Stage::Plan))?.is_none() {
                 let (progress, flow) = (&session.progress, unit.entry.name);
+                pulled::remember(&plan.project, &name)?;
                 environment::pull(engine, &name, None, progress, flow, at(Stage::Plan)).await?;
             }
             Ok(Registered {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use object::Endianness;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader, SectionHeader};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
 use object::read::{ReadCache, ReadRef};
 
 pub use closure::{Closure, Missing, Root, RootFiles, closure, find_library};
@@ -144,9 +144,7 @@ const PIE: u64 = 0x0800_0000;
 /// The digest of a program's code and constants: the same before and after its debug sections are left out.
 /// `None` where it has none, or is no 64-bit ELF file.
 pub fn code_digest<'data, R: ReadRef<'data>>(data: R) -> Option<Digest> {
-    let file = ElfFile64::<Endianness, R>::parse(data).ok()?;
-    let endian = file.endian();
-    let sections = file.elf_section_table();
+    let (_, endian, sections) = heads(data).ok()?;
     let mut hasher = Hasher::new();
     let mut found = false;
     for (_, section) in sections.enumerate() {
@@ -159,17 +157,29 @@ pub fn code_digest<'data, R: ReadRef<'data>>(data: R) -> Option<Digest> {
     found.then(|| hasher.finish().0)
 }
 
+/// The heads of a file and of its sections. The tables of symbols, which are the larger part of a program that is built
+/// without optimisation, stay where they are.
+fn heads<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Heads<'data, R>> {
+    let header = FileHeader64::<Endianness>::parse(data)?;
+    let endian = header.endian()?;
+    Ok((header, endian, header.sections(endian, data)?))
+}
+
+type Heads<'data, R> = (
+    &'data FileHeader64<Endianness>,
+    Endianness,
+    SectionTable<'data, FileHeader64<Endianness>, R>,
+);
+
 fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
-    let file = ElfFile64::<Endianness, R>::parse(data)?;
-    let endian = file.endian();
-    let header: &FileHeader64<Endianness> = file.elf_header();
+    let (header, endian, sections) = heads(data)?;
     let mut interpreter = None;
     for segment in header.program_headers(endian, data)? {
         if let Some(path) = segment.interpreter(endian, data)? {
             interpreter = Some(text(path));
         }
     }
-    let dynamic = file.elf_dynamic_table()?;
+    let dynamic = sections.dynamic_table(endian, data)?;
     let (mut needed, mut runpath, mut rpath) = (Vec::new(), Vec::new(), Vec::new());
     let mut pie = false;
     for entry in dynamic.iter() {
@@ -181,7 +191,6 @@ fn parse<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Elf> {
             _ => {}
         }
     }
-    let sections = file.elf_section_table();
     let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     if let Some((mut needs, link)) = sections.gnu_verneed(endian, data)? {
         let strings = sections.strings(endian, data, link)?;

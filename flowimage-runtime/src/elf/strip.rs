@@ -3,10 +3,8 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use object::Endianness;
 use object::build::elf::Builder;
-use object::read::elf::ElfFile64;
-use object::read::{Object, ObjectSection, ReadCache};
+use object::read::ReadCache;
 
 use super::ElfError;
 
@@ -20,10 +18,10 @@ pub fn has_debug_sections(path: &Path) -> Result<bool, ElfError> {
         source,
     })?;
     let cache = ReadCache::new(file);
-    let elf = ElfFile64::<Endianness, _>::parse(&cache).map_err(|error| format(path, &error))?;
-    Ok(elf
-        .sections()
-        .any(|section| section.name_bytes().is_ok_and(is_debug)))
+    let (_, endian, sections) = super::heads(&cache).map_err(|error| format(path, &error))?;
+    Ok(sections
+        .iter()
+        .any(|section| sections.section_name(endian, section).is_ok_and(is_debug)))
 }
 
 /// The program's bytes without its debug sections.

@@ -12,7 +12,7 @@ use crate::base::account;
 use crate::engine::{Engine, EngineError, EngineImage, PullProgress};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
-use crate::oci::{Digest, Platform, sha256};
+use crate::oci::{self, Digest, Platform, sha256};
 use crate::progress::{Event, Progress};
 use crate::project::Project;
 use crate::session::Session;
@@ -308,28 +308,25 @@ fn manifest_digest(image: &EngineImage, reference: &str) -> Option<Digest> {
 ///
 /// An image ID is a hash of other things in other stores.
 pub(super) fn content(image: &EngineImage) -> Digest {
+    content_of(&image.diff_ids, &image.config, &image.platform.architecture)
+}
+
+/// The same of an image's documents.
+pub(super) fn content_of(diff_ids: &[Digest], config: &Value, architecture: &str) -> Digest {
     let seen: Vec<&Value> = ["Entrypoint", "Env", "OnBuild", "Shell", "User", "WorkingDir"]
         .iter()
-        .map(|key| image.config.get(*key).unwrap_or(&Value::Null))
+        .map(|key| config.get(*key).unwrap_or(&Value::Null))
         .map(|value| {
             let empty = value.as_str() == Some("") || value.as_array().is_some_and(Vec::is_empty);
             if empty { &Value::Null } else { value }
         })
         .collect();
-    sha256(
-        json!([image.diff_ids, seen, image.platform.architecture])
-            .to_string()
-            .as_bytes(),
-    )
+    sha256(json!([diff_ids, seen, architecture]).to_string().as_bytes())
 }
 
 /// The user that an image's configuration names.
 pub(super) fn user(image: &EngineImage) -> Option<&str> {
-    image
-        .config
-        .get("User")
-        .and_then(Value::as_str)
-        .filter(|user| !user.is_empty())
+    oci::config::user(&image.config)
 }
 
 /// The files that give the default user a name and a home; nothing where the base has a user of its own.

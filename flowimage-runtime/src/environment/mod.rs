@@ -4,6 +4,7 @@
 //! without the engine.
 
 mod base;
+mod contents;
 mod context;
 mod entrypoint;
 mod failed;
@@ -37,7 +38,7 @@ use crate::progress::{Event, milliseconds};
 use crate::project::Project;
 use crate::session::Session;
 use crate::target::Target;
-use base::{Place, account_of, key, user};
+use base::{Place, account_of, content, key, user};
 pub(crate) use base::{Wanted, base};
 use recipe::{Recipe, Step};
 use secrets::Secrets;
@@ -50,8 +51,6 @@ pub use store::kept;
 
 /// Where environments come from and are kept.
 pub struct Environments<'a> {
-    /// Builds what is not known.
-    pub engine: &'a Engine,
     /// What the flows of this command share.
     pub session: &'a Session,
     /// The flows' project.
@@ -60,10 +59,8 @@ pub struct Environments<'a> {
     pub layout: &'a Layout,
     /// Modification time of staged files.
     pub time: u64,
-    /// The crate's folder, in which the declaration's paths begin.
-    pub folder: &'a Path,
     /// Digests that bases are pinned to, by reference.
-    pub pins: BTreeMap<String, Digest>,
+    pub pins: &'a BTreeMap<String, Digest>,
     /// The flow binary's platform.
     pub platform: &'a Platform,
     /// Where the flow's image goes, and where environments may be found.
@@ -75,30 +72,43 @@ pub struct Environments<'a> {
 }
 
 impl Environments<'_> {
-    /// The environment of a flow: remembered, or built by the engine and taken out of it.
+    /// The environment of a flow: remembered, found in a registry, or built by the engine and taken out of it. Where it
+    /// can be known without an engine what the bases are, no engine is asked before one has to build.
     ///
     /// Equal environments are built once, also by flows that are worked on at the same time.
     ///
     /// # Errors
     /// The base cannot be had; a step of the build failed; the layout cannot be written.
     pub async fn of(&self, unit: &FlowUnit) -> Result<Foundation, Failure> {
-        let base = self.base(unit).await?;
-        let recipe = Recipe::of(
-            unit,
-            self.folder,
-            base,
-            self.session.files(self.project),
-            self.time,
-        )?;
-        let key = recipe.identity.hex();
+        if let Some(bases) = self.contents(unit).await {
+            let recipe = self.recipe(unit, &bases)?;
+            if let Some(known) = self.known(unit, &recipe).await? {
+                return Ok(known);
+            }
+        }
+        let engine = self.session.engine(self.project).await?;
+        let bases = self.bases(unit, engine).await?;
+        let contents: Vec<Digest> = bases.iter().map(content).collect();
+        let recipe = self.recipe(unit, &contents)?;
+        let found_or_made = || async {
+            match self.known(unit, &recipe).await? {
+                Some(known) => Ok(known),
+                None => self.make(unit, &recipe, engine, &bases).await,
+            }
+        };
         self.session
             .environments
-            .once(key, || self.found_or_made(unit, &recipe))
+            .once(recipe.identity.hex(), found_or_made)
             .await
     }
 
+    fn recipe(&self, unit: &FlowUnit, bases: &[Digest]) -> Result<Recipe, Failure> {
+        let files = self.session.files(self.project);
+        Recipe::of(unit, &self.project.folder, bases, files, self.time)
+    }
+
     /// What the first step of the build stands on.
-    async fn base(&self, unit: &FlowUnit) -> Result<Vec<EngineImage>, Failure> {
+    async fn bases(&self, unit: &FlowUnit, engine: &Engine) -> Result<Vec<EngineImage>, Failure> {
         let declaration = &unit.declaration;
         let mut images = Vec::new();
         let platform = declaration.platform.as_ref().map(oci_platform);
@@ -112,58 +122,82 @@ impl Environments<'_> {
                 place: Some(Place::of(unit)),
             };
             let flow = unit.entry.name;
-            let work = || base(self.engine, &wanted, &self.session.progress, flow);
-            images.push(
-                self.session
-                    .bases
-                    .once(&key(declaration, reference), work)
-                    .await?,
-            );
+            let work = || base(engine, &wanted, &self.session.progress, flow);
+            let image = self
+                .session
+                .bases
+                .once(&key(declaration, reference), work)
+                .await?;
+            if let Some(pin) = self.pins.get(reference) {
+                self.store().remember_base(pin, self.platform, &content(&image));
+            }
+            images.push(image);
         }
         Ok(images)
     }
 
-    async fn found_or_made(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<Foundation, Failure> {
-        let store = Store {
+    fn store(&self) -> Store<'_> {
+        Store {
             folder: self.project.environments(),
             layout: self.layout,
+        }
+    }
+
+    /// An environment that need not be made: it is here, or in a registry. Looked for once in a command.
+    async fn known(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<Option<Foundation>, Failure> {
+        let look = || self.look(unit, recipe);
+        self.session.found.once(recipe.identity.hex(), look).await
+    }
+
+    async fn look(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<Option<Foundation>, Failure> {
+        let store = self.store();
+        let tell = |place: String| {
+            let environment = recipe.identity.short().to_owned();
+            let event = Event::Found { environment, place };
+            self.session.progress.tell(unit.entry.name, event);
         };
-        let flow = unit.entry.name;
-        let tell = |event| self.session.progress.tell(flow, event);
-        let environment = || recipe.identity.short().to_owned();
         if let Some(known) = store.remembered(&recipe.identity) {
-            tell(Event::Found {
-                environment: environment(),
-                place: "here".to_owned(),
-            });
-            return Ok(known);
+            tell("here".to_owned());
+            return Ok(Some(known));
         }
-        let is_built = !recipe.steps.is_empty();
         #[cfg(feature = "registry")]
-        if is_built && let Some((known, place)) = self.published(recipe).await {
+        if !recipe.steps.is_empty()
+            && let Some((known, place)) = self.published(recipe).await
+        {
             store.remember(&recipe.identity, &known, None)?;
-            let environment = environment();
-            tell(Event::Found { environment, place });
-            return Ok(known);
+            tell(place);
+            return Ok(Some(known));
         }
-        let (ground, image) = self.made(unit, recipe).await?;
+        Ok(None)
+    }
+
+    async fn make(
+        &self,
+        unit: &FlowUnit,
+        recipe: &Recipe,
+        engine: &Engine,
+        bases: &[EngineImage],
+    ) -> Result<Foundation, Failure> {
+        let store = self.store();
+        let tell = |event| self.session.progress.tell(unit.entry.name, event);
+        let (ground, image) = self.made(unit, recipe, engine, bases).await?;
         let started = Instant::now();
-        let (layers, taken) = store.take_out(self.engine, &image).await?;
+        let (layers, taken) = store.take_out(engine, &image).await?;
         tell(Event::TakenOut {
             layers: taken,
             milliseconds: milliseconds(started.elapsed()),
         });
         let account = match recipe.complete {
             true => BTreeMap::new(),
-            false => account_of(self.engine, &image).await?,
+            false => account_of(engine, &image).await?,
         };
         let foundation = Foundation {
             config: configuration(&image, &ground),
             layers,
             complete: recipe.complete,
             account,
-            entrypoint: entrypoint::kept(self.engine, &image).await?,
-            identity: is_built.then(|| recipe.identity.clone()),
+            entrypoint: entrypoint::kept(engine, &image).await?,
+            identity: (!recipe.steps.is_empty()).then(|| recipe.identity.clone()),
         };
         store.remember(&recipe.identity, &foundation, Some(&image.id))?;
         Ok(foundation)
@@ -171,7 +205,7 @@ impl Environments<'_> {
 
     #[cfg(feature = "registry")]
     async fn published(&self, recipe: &Recipe) -> Option<(Foundation, String)> {
-        let places: Vec<&Target> = std::iter::once(self.target).chain(&self.neighbours).collect();
+        let places: Vec<&Target> = self.places().collect();
         let (session, layout) = (self.session, self.layout);
         published::find(
             &recipe.identity,
@@ -184,10 +218,22 @@ impl Environments<'_> {
         .await
     }
 
+    /// Where environments may be found.
+    #[cfg(feature = "registry")]
+    fn places(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(self.target).chain(&self.neighbours)
+    }
+
     /// Carries the steps out, each on what the one before made. Gives the image that the generated steps stand on
     /// too: it says who the user is.
-    async fn made(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<(EngineImage, EngineImage), Failure> {
-        let Some(first) = recipe.bases.last() else {
+    async fn made(
+        &self,
+        unit: &FlowUnit,
+        recipe: &Recipe,
+        engine: &Engine,
+        bases: &[EngineImage],
+    ) -> Result<(EngineImage, EngineImage), Failure> {
+        let Some(first) = bases.last() else {
             return Err(Failure::text(
                 Stage::Build,
                 "a Dockerfile that starts from `scratch` has nothing a flow could stand on",
@@ -210,7 +256,7 @@ impl Environments<'_> {
             if step.is_generated {
                 ground = image.clone();
             }
-            image = self.build(unit, step, &image).await?;
+            image = self.build(unit, step, engine, &image).await?;
             if !step.is_generated {
                 ground = image.clone();
             }
@@ -226,23 +272,34 @@ impl Environments<'_> {
     }
 
     /// Whether the engine means this image by the name of the base: a pinned one it may know by another.
-    async fn is_named(&self, declaration: &Declaration, image: &EngineImage) -> Result<bool, Failure> {
+    async fn is_named(
+        &self,
+        declaration: &Declaration,
+        engine: &Engine,
+        image: &EngineImage,
+    ) -> Result<bool, Failure> {
         if self.pins.is_empty() {
             return Ok(true);
         }
         let name = declaration.base_image.base().to_string();
-        let meant = self.engine.image(&name).await.map_err(at(Stage::Build))?;
+        let meant = engine.image(&name).await.map_err(at(Stage::Build))?;
         Ok(meant.is_some_and(|it| it.id == image.id))
     }
 
-    async fn build(&self, unit: &FlowUnit, step: &Step, on: &EngineImage) -> Result<EngineImage, Failure> {
+    async fn build(
+        &self,
+        unit: &FlowUnit,
+        step: &Step,
+        engine: &Engine,
+        on: &EngineImage,
+    ) -> Result<EngineImage, Failure> {
         let declaration = &unit.declaration;
-        let info = self.engine.info().await.map_err(at(Stage::Build))?;
+        let info = engine.info().await.map_err(at(Stage::Build))?;
         let text = match info.buildkit {
             true => &step.text_with_caches,
             false => &step.text,
         };
-        let secrets = Secrets::read(declaration, &unit.rendered.text, self.folder, info)?;
+        let secrets = Secrets::read(declaration, &unit.rendered.text, &self.project.folder, info)?;
         let platform = declaration.platform.as_ref().map(oci_platform);
         let mut request = BuildRequest {
             project: Some(self.project.mark()),
@@ -253,7 +310,7 @@ impl Environments<'_> {
             ..BuildRequest::new(text.clone())
         };
         if step.is_generated {
-            python::check(unit, self.engine, on).await?;
+            python::check(unit, engine, on).await?;
             let user = user(on).unwrap_or(DEFAULT_USER);
             request
                 .build_args
@@ -261,10 +318,10 @@ impl Environments<'_> {
         }
         // A builder takes a base by its name only.
         let mut name = None;
-        let named_otherwise = step.is_generated && !self.is_named(declaration, on).await?;
+        let named_otherwise = step.is_generated && !self.is_named(declaration, engine, on).await?;
         if step.continues || named_otherwise {
             let given = format!("{CHECKED_NAMES}/{}:base-{}", self.project.mark(), on.id.short());
-            self.engine.tag(&on.id, &given).await.map_err(at(Stage::Build))?;
+            engine.tag(&on.id, &given).await.map_err(at(Stage::Build))?;
             request.dockerfile = Dockerfile::Text(match step.continues {
                 true => Step::text_on(text, &given),
                 false => text.replacen(
@@ -282,10 +339,10 @@ impl Environments<'_> {
                 self.session.progress.tell(unit.entry.name, event);
             }
         };
-        let built = self.engine.build(&request, reader, &mut on_event).await;
+        let built = engine.build(&request, reader, &mut on_event).await;
         let sent = sender.await;
         if let Some(name) = name {
-            self.engine.untag(&name).await.map_err(at(Stage::Build))?;
+            engine.untag(&name).await.map_err(at(Stage::Build))?;
         }
         let id = built.map_err(|error| {
             let error = secrets.redacted_error(error);
@@ -294,7 +351,7 @@ impl Environments<'_> {
         if let Ok(Err(error)) = sent {
             return Err(context_error(Path::new("the build context"), &error));
         }
-        let image = self.engine.image(id.as_str()).await.map_err(at(Stage::Build))?;
+        let image = engine.image(id.as_str()).await.map_err(at(Stage::Build))?;
         image.ok_or_else(|| {
             Failure::text(
                 Stage::Build,

@@ -2,14 +2,12 @@
 
 use flowimage_model::render::Rendered;
 use flowimage_model::requirement::Requirement;
-use serde_json::Value;
 
 use super::failed::shown_line;
 use crate::engine::{Engine, EngineImage};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
-
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::oci::config;
 
 /// Looks for a Python in the image that `python_dependencies` are installed on.
 ///
@@ -82,13 +80,8 @@ fn requirement_line(rendered: &Rendered, requirements: &[Requirement]) -> String
     line.map_or(String::new(), |(number, line)| shown_line(number, line))
 }
 
-fn search_path(image: &EngineImage) -> String {
-    let environment = image.config.get("Env").and_then(Value::as_array);
-    environment
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .find_map(|pair| pair.strip_prefix("PATH="))
-        .unwrap_or(PATH)
-        .to_owned()
+fn search_path(image: &EngineImage) -> &str {
+    let mut variables = config::words(&image.config, "Env");
+    let path = variables.find_map(|pair| pair.strip_prefix("PATH="));
+    path.unwrap_or(config::PATH)
 }

@@ -9,11 +9,9 @@ use flowimage_model::dockerfile::Dockerfile;
 use flowimage_model::escape::expand_env;
 use flowimage_model::render::environment_with_caches;
 
-use super::base::content;
 use super::context::{self, staged};
 use super::sources;
 use crate::assemble::files;
-use crate::engine::EngineImage;
 use crate::failure::{Failure, Stage, at};
 use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
@@ -25,8 +23,6 @@ use crate::oci::{Digest, Hasher};
 pub(super) struct Recipe {
     /// Hash of all that the environment is made of.
     pub(super) identity: Digest,
-    /// The images that the first step draws from; the last is what its last stage stands on.
-    pub(super) bases: Vec<EngineImage>,
     /// None where the base is taken as it is.
     pub(super) steps: Vec<Step>,
     /// Whether files, variables and commands of the declaration are in it.
@@ -50,14 +46,14 @@ pub(super) struct Step {
 }
 
 impl Recipe {
-    /// The recipe of a flow, given the images it draws from.
+    /// The recipe of a flow, given what the images are made of that it draws from.
     ///
     /// # Errors
     /// A file or the context cannot be read.
     pub(super) fn of(
         unit: &FlowUnit,
         folder: &Path,
-        bases: Vec<EngineImage>,
+        bases: &[Digest],
         index: &FileIndex,
         time: u64,
     ) -> Result<Self, Failure> {
@@ -91,8 +87,7 @@ impl Recipe {
             });
         }
         Ok(Self {
-            identity: identity(&bases, &steps, index, time)?,
-            bases,
+            identity: identity(bases, &steps, index, time)?,
             steps,
             complete,
         })
@@ -133,11 +128,11 @@ pub(super) fn images(dockerfile: &UserDockerfile, declaration: &Declaration) -> 
 }
 
 /// Hash of all that decides what comes out: bases, texts, and the bytes and modes of what may be copied.
-fn identity(bases: &[EngineImage], steps: &[Step], index: &FileIndex, time: u64) -> Result<Digest, Failure> {
+fn identity(bases: &[Digest], steps: &[Step], index: &FileIndex, time: u64) -> Result<Digest, Failure> {
     let mut hasher = Hasher::new();
     hasher.update(format!("environment 3\n{time}\n").as_bytes());
     for base in bases {
-        hasher.update(format!("base {}\n", content(base)).as_bytes());
+        hasher.update(format!("base {base}\n").as_bytes());
     }
     for step in steps {
         let mut files = Ingredients::new();

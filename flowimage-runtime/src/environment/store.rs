@@ -15,7 +15,8 @@ use crate::engine::{Engine, EngineImage, SavedLimits};
 use crate::failure::{Failure, Stage, at};
 use crate::gzip::GzipWriter;
 use crate::layout::Layout;
-use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Source, media_type};
+use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Platform, Source, media_type};
+use crate::whole;
 
 /// What is remembered of an environment.
 #[derive(Serialize, Deserialize)]
@@ -41,8 +42,12 @@ pub fn kept(folder: &Path) -> BTreeSet<Digest> {
 }
 
 /// Forgets the environments that an image not wanted any more stood on: those with a layer whose blob is not `needed`.
-/// Says what went, with its bytes.
-pub(crate) fn forget(folder: &Path, needed: &BTreeSet<Digest>) -> Vec<(PathBuf, u64)> {
+/// And what bases are made of that are not `pinned` any more. Says what went, with its bytes.
+pub(crate) fn forget(
+    folder: &Path,
+    needed: &BTreeSet<Digest>,
+    pinned: &BTreeSet<Digest>,
+) -> Vec<(PathBuf, u64)> {
     let stands = |bytes: &[u8]| {
         let remembered: Option<Remembered> = serde_json::from_slice(bytes).ok();
         remembered.is_some_and(|it| it.layers.iter().all(|(blob, _)| needed.contains(&blob.digest)))
@@ -53,6 +58,9 @@ pub(crate) fn forget(folder: &Path, needed: &BTreeSet<Digest>) -> Vec<(PathBuf, 
     };
     let mut gone = prune(folder, |_, bytes| stands(&bytes()));
     gone.extend(prune(&folder.join("layers"), |_, bytes| layer(&bytes())));
+    gone.extend(prune(&folder.join("bases"), |name, _| {
+        pinned.iter().any(|pin| name.starts_with(pin.hex()))
+    }));
     gone
 }
 
@@ -87,6 +95,27 @@ impl Store<'_> {
             entrypoint: remembered.entrypoint,
             identity: remembered.built.then(|| identity.clone()),
         })
+    }
+
+    /// What a base is made of that is pinned to this digest.
+    pub(super) fn base(&self, pin: &Digest, platform: &Platform) -> Option<Digest> {
+        let text = fs::read_to_string(self.base_path(pin, platform)).ok()?;
+        text.trim_end().parse().ok()
+    }
+
+    /// Remembers what a pinned base is made of. Where that cannot be written, it is found out again.
+    pub(super) fn remember_base(&self, pin: &Digest, platform: &Platform, content: &Digest) {
+        if self.base(pin, platform).as_ref() != Some(content) {
+            let _ = whole::write(&self.base_path(pin, platform), format!("{content}\n").as_bytes());
+        }
+    }
+
+    fn base_path(&self, pin: &Digest, platform: &Platform) -> PathBuf {
+        // An index's digest stands for an image of each platform.
+        let platform = platform.to_string().replace('/', "-");
+        self.folder
+            .join("bases")
+            .join(format!("{}-{platform}", pin.hex()))
     }
 
     /// Remembers an environment.

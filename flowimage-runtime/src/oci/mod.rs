@@ -3,6 +3,7 @@
 //! Source of the shapes: <https://github.com/opencontainers/image-spec>. Unknown fields of what was read are
 //! kept where the document goes on to be written (the configuration of a base).
 
+pub(crate) mod config;
 mod digest;
 mod image;
 mod open;
