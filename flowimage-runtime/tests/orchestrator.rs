@@ -287,7 +287,7 @@ async fn the_log_catches_up_after_faults_whole_and_in_order() {
     let (close, closed) = tokio::sync::watch::channel(false);
     let sending = tokio::spawn(send_all(run, Arc::clone(&lines), closed, Duration::from_secs(20)));
     for number in 0..5000 {
-        lines.push(20, "flow", format!("line {number}"));
+        lines.push(20, "flow", &format!("line {number}"));
     }
     close.send(true).unwrap();
     assert_eq!(sending.await.unwrap(), 0);
