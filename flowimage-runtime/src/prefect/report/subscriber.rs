@@ -121,8 +121,8 @@ impl Said {
 }
 
 impl Print {
-    /// Prints a line with one write, and at once: whatever ends the process next, the line is out, and no line of another
-    /// thread or process is in the middle of it. What the program has printed itself on the same stream comes before.
+    /// Prints a line with one write, and at once: whatever ends the process next, the line is out. What the program has
+    /// printed itself on the same stream comes before.
     fn whole(self, line: &str) {
         let _ = match self {
             // Its buffer is passed by where a text ends a line.
