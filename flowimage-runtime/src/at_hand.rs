@@ -67,6 +67,11 @@ pub(crate) fn digest_of(remembered: &str) -> Option<Digest> {
     remembered.lines().next()?.parse().ok()
 }
 
+/// The image of a flow that was built last, whatever became of it since.
+pub(crate) fn last_digest(flow: &str, project: &Project) -> Option<Digest> {
+    digest_of(&fs::read_to_string(project.built().join(flow)).ok()?)
+}
+
 /// What became of the entrypoint of what the image built last stands on.
 pub(crate) fn entrypoint(unit: &FlowUnit, project: &Project) -> Option<String> {
     let text = fs::read_to_string(project.built().join(unit.entry.name)).ok()?;

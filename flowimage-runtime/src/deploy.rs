@@ -8,7 +8,9 @@ use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
 use crate::oci::Platform;
 use crate::pipeline::{Done, Stopped};
-use crate::prefect::{Orchestrator, Pool, PrefectError, Program, Wanted, body_schedule, job_variables};
+use crate::prefect::{
+    Deployed, Orchestrator, Pool, PrefectError, Program, Wanted, body_schedule, job_variables, unheeded,
+};
 use crate::session::Session;
 use crate::target::Target;
 
@@ -84,7 +86,10 @@ impl<'a> Deployment<'a> {
                 let same = !deployed.created && deployed.changes.is_empty();
                 Ok(Done {
                     status: if same { done.status } else { "registered" },
-                    deployed: Some(deployed),
+                    deployed: Some(Deployed {
+                        warnings: self.warnings(),
+                        ..deployed
+                    }),
                     ..done
                 })
             }
@@ -93,6 +98,27 @@ impl<'a> Deployment<'a> {
                 checks: done.checks,
             }),
         }
+    }
+
+    /// What the server takes, and what may yet hinder runs.
+    fn warnings(&self) -> Vec<String> {
+        let unheeded = unheeded(&self.unit.declaration, &self.pool);
+        let mut warnings = Vec::new();
+        if !unheeded.is_empty() {
+            warnings.push(format!(
+                "the pool `{}` starts the program itself, in no image: what {} names must be on its workers' machines",
+                self.pool.name,
+                unheeded.join(", ")
+            ));
+        }
+        if self.pool.kind == "docker" && !self.orchestrator.pulls_by_digest() {
+            warnings.push(
+                "workers of Prefect before 3.4.1 do not pull images by digest: pull it on their machines, or update \
+                 Prefect"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
     fn wanted(&self, done: &Done) -> Wanted {

@@ -2,22 +2,27 @@
 
 use std::process::{ExitStatus, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::flow::FlowError;
+use crate::run::{GRACE, Reason, Stop};
 
 /// The variable in which the program finds the flow's parameters, a JSON object.
 pub const PARAMETERS: &str = "FLOWIMAGE_PARAMETERS";
 
 /// Runs the program to its end. What it writes goes where this process writes; signals to this process reach it.
 ///
+/// Asked to stop, it and its children have a moment to end by themselves, and are then ended: nothing of it outlives the
+/// run.
+///
 /// # Errors
 /// It cannot be started; it ended with another status than 0, or by a signal.
-pub async fn run(words: &[String], parameters: Value) -> Result<Value, FlowError> {
+pub async fn run(words: &[String], parameters: Value, stop: &Stop) -> Result<Value, FlowError> {
     let failed = |message: String| FlowError { chain: vec![message] };
     let Some((program, arguments)) = words.split_first() else {
         return Err(failed("`exec` names no program".to_owned()));
@@ -27,6 +32,8 @@ pub async fn run(words: &[String], parameters: Value) -> Result<Value, FlowError
         .args(arguments)
         .env(PARAMETERS, parameters.to_string())
         .stdin(Stdio::null())
+        // A group, so that signals reach the programs that a script waits for.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn();
     let mut child = child.map_err(|error| FlowError {
@@ -37,16 +44,36 @@ pub async fn run(words: &[String], parameters: Value) -> Result<Value, FlowError
                 .to_owned(),
         ],
     })?;
-    let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let group = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+    let tell = |signal| {
+        // One that is gone already cannot be reached, and needs not to be.
+        let _ = group.map(|group| kill_process_group(group, signal));
+    };
+    let mut asked = false;
+    let end = tokio::time::sleep(GRACE);
+    tokio::pin!(end);
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            Some(signal) = signals.recv() => {
-                // One that is gone already cannot be reached, and needs not to be.
-                let _ = pid.map(|pid| kill_process(pid, signal));
+            Some(signal) = signals.recv() => tell(signal),
+            reason = stop.requested(), if !asked => {
+                asked = true;
+                // The signal itself was passed on.
+                if reason != Reason::Terminated {
+                    tell(Signal::TERM);
+                }
+                // Before this process ends without having waited.
+                end.as_mut().reset(Instant::now() + GRACE / 2);
+            }
+            () = &mut end, if asked => {
+                tell(Signal::KILL);
+                break child.wait().await;
             }
         }
     };
+    if asked {
+        tell(Signal::KILL);
+    }
     match status {
         Ok(status) if status.success() => Ok(Value::Null),
         Ok(status) => Err(failed(format!("`{}` {}", words.join(" "), ending(status)))),
@@ -89,7 +116,7 @@ mod tests {
 
     async fn shell(script: &str) -> Result<Value, FlowError> {
         let words = ["sh", "-c", script].map(str::to_owned);
-        run(&words, json!({"day": 2})).await
+        run(&words, json!({"day": 2}), &Stop::default()).await
     }
 
     #[tokio::test]
@@ -100,7 +127,7 @@ mod tests {
         assert_eq!(failed.to_string(), "`sh -c exit 3` ended with exit status 3");
         let killed = shell("kill -9 $$").await.unwrap_err();
         assert_eq!(killed.to_string(), "`sh -c kill -9 $$` was ended by signal 9");
-        let missing = run(&["/nonexistent/program".to_owned()], json!({})).await;
+        let missing = run(&["/nonexistent/program".to_owned()], json!({}), &Stop::default()).await;
         assert!(
             missing
                 .unwrap_err()
@@ -118,5 +145,30 @@ mod tests {
             ended.to_string().ends_with("ended with exit status 42"),
             "{ended}"
         );
+    }
+    #[tokio::test]
+    async fn who_minds_no_request_is_ended_with_its_children() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("child");
+        let script = format!(
+            "trap '' TERM; sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait",
+            file.display()
+        );
+        let words = ["sh", "-c", &script].map(str::to_owned);
+        let stop = Stop::default();
+        let child = async {
+            while !file.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            stop.request(Reason::Cancelled);
+            std::fs::read_to_string(&file).unwrap()
+        };
+        let (ended, child) = tokio::join!(run(&words, json!({}), &stop), child);
+        assert!(ended.unwrap_err().to_string().ends_with("was ended by signal 9"));
+        let stat = format!("/proc/{}/stat", child.trim());
+        // Whoever is its parent now may not have waited for it yet.
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::flow::{FlowContext, FlowEntry, FlowError};
 
 /// How long a flow that is asked to stop may go on, where it does not wait for anything.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// How a flow's run ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +50,17 @@ impl Stop {
         self.0.1.notify_waiters();
     }
 
+    /// Why it was asked for, if it was.
+    pub fn asked(&self) -> Option<Reason> {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until it is asked for.
     pub async fn requested(&self) -> Reason {
         loop {
             // Before the look: a request in between wakes it.
             let notified = self.0.1.notified();
-            if let Some(reason) = *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            if let Some(reason) = self.asked() {
                 return reason;
             }
             notified.await;
@@ -110,7 +115,7 @@ fn on_this_thread(entry: &FlowEntry, parameters: Value, context: &FlowContext, s
     let running = match (entry.run)(parameters.clone(), context) {
         Ok(running) if exec.is_empty() => running,
         // The function's parameters were held against the program's; the function itself is not run.
-        Ok(_) => Box::pin(crate::exec::run(&exec, parameters)),
+        Ok(_) => Box::pin(crate::exec::run(&exec, parameters, stop)),
         Err(error) => return Outcome::Unfit(error),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -122,9 +127,13 @@ fn on_this_thread(entry: &FlowEntry, parameters: Value, context: &FlowContext, s
         tokio::select! {
             ended = running => match ended {
                 Ok(value) => Outcome::Completed(value),
-                Err(error) => Outcome::Failed(error),
+                Err(error) => match stop.asked().filter(|_| !exec.is_empty()) {
+                    // It ended so because it was told to.
+                    Some(reason) => Outcome::Stopped(reason),
+                    None => Outcome::Failed(error),
+                },
             },
-            // A program has got the signal itself, and ends in its own way.
+            // A program is told itself, and ends in its own way.
             reason = stop.requested(), if exec.is_empty() => Outcome::Stopped(reason),
         }
     })

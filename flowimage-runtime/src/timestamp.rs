@@ -4,12 +4,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970.
 pub fn seconds(seconds: u64) -> String {
-    format!("{}Z", to_the_second(seconds))
+    let mut text = String::new();
+    push_to_the_second(&mut text, seconds);
+    text.push('Z');
+    text
 }
 
 /// Microseconds since 1970.
 pub fn micros(micros: u64) -> String {
-    format!("{}.{:06}Z", to_the_second(micros / 1_000_000), micros % 1_000_000)
+    let mut text = String::new();
+    push_micros(&mut text, micros);
+    text
+}
+
+/// Adds microseconds since 1970 to a text. Each line of a log begins so: digit by digit it takes a tenth of what
+/// formatting does.
+pub fn push_micros(text: &mut String, micros: u64) {
+    push_to_the_second(text, micros / 1_000_000);
+    text.push('.');
+    push_digits(text, micros % 1_000_000, 6);
+    text.push('Z');
 }
 
 /// Microseconds from 1970 until now; 0 on a clock before that.
@@ -18,7 +32,7 @@ pub fn now() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
-fn to_the_second(seconds: u64) -> String {
+fn push_to_the_second(text: &mut String, seconds: u64) {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Days to a date in the proleptic Gregorian calendar, counted in eras of 400 years from March.
     let shifted = days + 719_468;
@@ -33,12 +47,26 @@ fn to_the_second(seconds: u64) -> String {
         month_from_march - 9
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        rest / 3600,
-        rest / 60 % 60,
-        rest % 60
-    )
+    let parts = [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (rest / 3600, 2, ':'),
+        (rest / 60 % 60, 2, ':'),
+    ];
+    for (value, width, end) in parts {
+        push_digits(text, value, width);
+        text.push(end);
+    }
+    push_digits(text, rest % 60, 2);
+}
+
+/// The last `width` digits.
+fn push_digits(text: &mut String, value: u64, width: u32) {
+    for place in (0..width).rev() {
+        let digit = value / 10_u64.pow(place) % 10;
+        text.push(char::from_digit(digit as u32, 10).unwrap_or('0'));
+    }
 }
 
 #[cfg(test)]

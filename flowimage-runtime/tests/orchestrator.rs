@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use flowimage_runtime::Advise;
 use flowimage_runtime::prefect::report::{FlowRun, Lines, Room, send_all};
-use flowimage_runtime::prefect::{Client, Credentials, Orchestrator, PrefectError, Settings, Wanted, Wishes};
+use flowimage_runtime::prefect::{
+    Client, Credentials, Orchestrator, PrefectError, Settings, Wanted, Wishes, last_runs,
+};
 use serde_json::{Value, json};
 
 /// A server that knows version, flows, deployments and logs.
@@ -23,6 +25,8 @@ struct Fake {
     faults: Vec<u16>,
     wants: Option<&'static str>,
     csrf: bool,
+    /// Requests for runs are answered when so many are there.
+    together: Option<Arc<Barrier>>,
 }
 
 struct Running {
@@ -66,6 +70,10 @@ fn answer(stream: &TcpStream, state: &Mutex<Fake>) -> Option<()> {
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut words = first.split(' ');
     let (method, path) = (words.next()?, words.next()?.strip_prefix("/api")?);
+    let together = state.lock().unwrap().together.clone();
+    if let Some(together) = together.filter(|_| path == "/flow_runs/filter") {
+        together.wait();
+    }
     let (status, said) = state.lock().unwrap().respond(method, path, &headers, &body);
     let said = said.to_string();
     let head = format!(
@@ -115,6 +123,10 @@ impl Fake {
                 kept["id"] = json!(id);
                 let new = self.deployments.insert(id, kept.clone()).is_none();
                 (if new { 201 } else { 200 }, kept)
+            }
+            ("POST", "/flow_runs/filter") => {
+                let deployment = &body["flow_runs"]["deployment_id"]["any_"][0];
+                (200, json!([{ "name": deployment, "state_name": "Completed" }]))
             }
             ("POST", "/logs/") => {
                 self.logs.extend(body.as_array().unwrap().iter().cloned());
@@ -175,6 +187,31 @@ async fn more_deployments_than_a_page_holds_are_all_found() {
     let server = serve(Fake::default());
     register(&server, 230).await;
     assert_eq!(register(&server, 230).await, (3, 0));
+}
+
+#[tokio::test]
+async fn last_runs_are_asked_for_eight_at_a_time_and_told_in_order() {
+    let server = serve(Fake {
+        together: Some(Arc::new(Barrier::new(8))),
+        ..Fake::default()
+    });
+    register(&server, 16).await;
+    let orchestrator = Orchestrator::reach(&Wishes::default(), settings(&server.url))
+        .await
+        .unwrap();
+    let known = orchestrator.deployments().await;
+    let runs = last_runs(orchestrator.client(), &known, Duration::from_secs(20));
+    let names: Vec<_> = runs
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|run| run.unwrap().name)
+        .collect();
+    let expected: Vec<_> = known.iter().map(|known| known.id.as_str()).collect();
+    assert_eq!(
+        (names.len(), names),
+        (16, expected.iter().map(ToString::to_string).collect())
+    );
 }
 
 #[tokio::test]
@@ -287,7 +324,7 @@ async fn the_log_catches_up_after_faults_whole_and_in_order() {
     let (close, closed) = tokio::sync::watch::channel(false);
     let sending = tokio::spawn(send_all(run, Arc::clone(&lines), closed, Duration::from_secs(20)));
     for number in 0..5000 {
-        lines.push(20, "flow", format!("line {number}"));
+        lines.push(20, "flow", &format!("line {number}"));
     }
     close.send(true).unwrap();
     assert_eq!(sending.await.unwrap(), 0);

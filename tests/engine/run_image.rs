@@ -1,10 +1,12 @@
 //! `run --image`: the registered image on the engine.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::common::Project;
+use crate::test_flow::TestFlow;
 use crate::{output, setting};
 
 /// What an engine calls an image of the project's layout.
@@ -94,4 +96,37 @@ fn run_image_is_what_is_registered_wherever_that_is() {
             assert_eq!(docker(&["images", "-q", &name]), "");
         }
     }
+}
+
+#[test]
+fn a_signal_ends_the_flow_and_removes_its_container() {
+    let engine = setting("DOCKER_HOST");
+    let flow = TestFlow::new("watched", &engine);
+    let registry = format!("{}/run-image", setting("FLOWIMAGE_TEST_REGISTRY"));
+    // A number by which the containers are known.
+    let seconds = format!("seconds={}", 1_000_000 + std::process::id());
+    for place in [&["--no-push"][..], &["--registry", &registry]] {
+        output(flow.command(&["register", "waits", "--no-check"]).args(place));
+        for signal in ["TERM", "INT"] {
+            let mut run = flow.command(&["run", "waits", "--image", "--param", &seconds]);
+            let mut child = run.args(place).stderr(Stdio::piped()).spawn().unwrap();
+            let said = BufReader::new(child.stderr.take().unwrap());
+            let mut lines = said.lines().map(Result::unwrap);
+            assert!(lines.any(|line| line.ends_with(" watched: waiting")));
+            output(Command::new("kill").args(["-s", signal, &child.id().to_string()]));
+            let status = child.wait().unwrap();
+            assert_eq!(status.code(), Some(130), "{signal}: {:?}", lines.next());
+            let mut docker = Command::new("docker");
+            docker.args(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
+            let containers = output(docker.env("DOCKER_HOST", &engine));
+            assert!(!containers.contains(&seconds), "{containers}");
+        }
+    }
+    let mut docker = Command::new("docker");
+    let images = output(
+        docker
+            .args(["images", "--format", "{{.Repository}}"])
+            .env("DOCKER_HOST", &engine),
+    );
+    assert!(!images.contains(&flow.mark()), "{images}");
 }

@@ -2,7 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod guarded;
 mod load;
+mod older;
+mod requests;
 mod runs;
 mod server;
 #[path = "../engine/test_flow.rs"]

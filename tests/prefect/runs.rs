@@ -11,25 +11,41 @@ use crate::server::Server;
 use crate::test_flow::TestFlow;
 use crate::{output, setting};
 
-/// A pool and how to register on it.
+/// A pool, and how to register on it.
 #[derive(Clone, Copy)]
-struct Pool {
-    name: &'static str,
-    images: bool,
+pub(crate) struct Pool {
+    pub(crate) name: &'static str,
+    pub(crate) images: bool,
+    /// On the older server.
+    pub(crate) older: bool,
 }
 
 const CONTAINERS: Pool = Pool {
     name: "containers",
     images: true,
+    older: false,
 };
 const PROCESSES: Pool = Pool {
     name: "processes",
     images: false,
+    older: false,
 };
 
 impl Pool {
+    fn url(self) -> String {
+        setting(if self.older {
+            "FLOWIMAGE_TEST_OLDER_PREFECT"
+        } else {
+            "PREFECT_API_URL"
+        })
+    }
+
+    pub(crate) fn server(self) -> Server {
+        Server::at(&self.url(), None)
+    }
+
     /// The options of `register` for a deployment on this pool, which bears the pool's name.
-    fn options(self) -> Vec<String> {
+    pub(crate) fn options(self) -> Vec<String> {
         let registry = format!("{}/prefect", setting("FLOWIMAGE_TEST_REGISTRY"));
         let place: &[&str] = if self.images {
             &["--registry", &registry]
@@ -41,27 +57,49 @@ impl Pool {
         options.extend(place);
         options.into_iter().map(str::to_owned).collect()
     }
+
+    /// The flows of `watched`, registered on both pools of the server. They lie where the workers find them until the
+    /// tests end.
+    pub(crate) fn flows(self) -> &'static TestFlow {
+        static NEWER: LazyLock<TestFlow> = LazyLock::new(|| registered(false));
+        static OLDER: LazyLock<TestFlow> = LazyLock::new(|| registered(true));
+        if self.older { &OLDER } else { &NEWER }
+    }
 }
 
-/// The flows of `watched`, registered on both pools. They lie where the workers find them until the tests end.
-static WATCHED: LazyLock<TestFlow> = LazyLock::new(|| {
+fn registered(older: bool) -> TestFlow {
     let watched = TestFlow::new("watched", &setting("DOCKER_HOST"));
     for pool in [CONTAINERS, PROCESSES] {
-        let flows = ["talks", "fails", "waits", "panics", "works"];
-        let lines = register(&watched, pool, &flows);
+        let mut flows = vec!["talks", "fails", "waits", "panics", "works"];
+        flows.extend(["aborts", "executes"].iter().filter(|_| !older));
+        let lines = register(&watched, Pool { older, ..pool }, &flows);
         assert!(
             lines.iter().all(|line| line["status"] == "registered"),
             "{lines:#?}"
         );
+        if older && pool.images {
+            by_hand(&lines);
+        }
     }
     watched
-});
+}
 
-fn register(flow: &TestFlow, pool: Pool, flows: &[&str]) -> Vec<Value> {
+/// Pulls images by digest, which workers of that age do not: `register` says so.
+fn by_hand(lines: &[Value]) {
+    for line in lines {
+        let warnings = line["deployment"]["warnings"].to_string();
+        assert!(warnings.contains("do not pull images by digest"), "{line:#}");
+        output(Command::new("docker").args(["pull", "-q", line["image"].as_str().unwrap()]));
+    }
+}
+
+/// Registers flows on a pool; the lines that say what became of them.
+pub(crate) fn register(flow: &TestFlow, pool: Pool, flows: &[&str]) -> Vec<Value> {
     let said = flow
         .command(&["register"])
         .args(flows)
         .args(pool.options())
+        .env("PREFECT_API_URL", pool.url())
         .output()
         .unwrap();
     let text = String::from_utf8(said.stdout).unwrap();
@@ -77,42 +115,56 @@ fn register(flow: &TestFlow, pool: Pool, flows: &[&str]) -> Vec<Value> {
     lines
 }
 
-fn watched(flow: &str, pool: Pool) -> (Server, Value) {
-    LazyLock::force(&WATCHED);
-    let server = Server::new();
+pub(crate) fn watched(flow: &str, pool: Pool) -> (Server, Value) {
+    pool.flows();
+    let server = pool.server();
     let deployment = server.deployment(flow, pool.name);
     (server, deployment)
 }
 
 /// The container of a run, if one is there and runs.
 fn container(run: &str) -> Option<String> {
-    let label = format!("label=io.prefect.flow-run-id={run}");
-    let names = output(Command::new("docker").args(["ps", "-q", "--filter", &label]));
-    names.lines().next().map(str::to_owned)
+    containers(run, &[]).pop()
 }
 
-fn kill(run: &str, pool: Pool) {
+fn containers(run: &str, options: &[&str]) -> Vec<String> {
+    let label = format!("label=io.prefect.flow-run-id={run}");
+    let mut docker = Command::new("docker");
+    let names = output(docker.args(["ps", "-q", "--filter", &label]).args(options));
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Sends a signal to the container of a run, or to its process.
+fn signal(run: &str, pool: Pool, signal: &str) {
     if pool.images {
         let container = container(run).expect("the run has no container");
-        output(Command::new("docker").args(["kill", &container]));
+        output(Command::new("docker").args(["kill", "--signal", signal, &container]));
         return;
     }
-    let wanted = format!("PREFECT__FLOW_RUN_ID={run}");
-    let mut killed = 0;
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let path = process.path();
-        let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
-        let has =
-            |bytes: Vec<u8>, text: &str| bytes.split(|byte| *byte == 0).any(|part| part == text.as_bytes());
-        if has(read("cmdline"), "run") && has(read("environ"), &wanted) {
-            output(Command::new("kill").arg("-KILL").arg(process.file_name()));
-            killed += 1;
-        }
-    }
-    assert_eq!(killed, 1);
+    let own = processes(run, |words| words.iter().any(|word| word == "run"));
+    assert_eq!(own.len(), 1, "{own:?}");
+    output(Command::new("kill").args(["-s", signal, &own[0]]));
 }
 
-fn completes_with_its_log_in_order(pool: Pool) {
+/// The ids of a run's processes on this machine of which `wanted` says so by their words.
+fn processes(run: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+    let parts = |bytes: Vec<u8>| -> Vec<String> {
+        let parts = bytes.split(|byte| *byte == 0);
+        parts
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+            .collect()
+    };
+    let marked = format!("PREFECT__FLOW_RUN_ID={run}");
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    all.filter(|process| {
+        let read = |file: &str| parts(std::fs::read(process.path().join(file)).unwrap_or_default());
+        read("environ").contains(&marked) && wanted(&read("cmdline"))
+    })
+    .map(|process| process.file_name().into_string().unwrap())
+    .collect()
+}
+
+pub(crate) fn completes_with_its_log_in_order(pool: Pool) {
     let (server, deployment) = watched("talks", pool);
     let run = server.start(&deployment, &json!({ "parameters": { "lines": 40 } }));
     let ended = server.ends(&run, 60);
@@ -130,7 +182,7 @@ fn completes_with_its_log_in_order(pool: Pool) {
     );
 }
 
-fn fails_with_the_errors_chain(pool: Pool) {
+pub(crate) fn fails_with_the_errors_chain(pool: Pool) {
     let (server, deployment) = watched("fails", pool);
     let run = server.start(&deployment, &json!({}));
     let ended = server.ends(&run, 60);
@@ -148,7 +200,7 @@ fn fails_with_the_errors_chain(pool: Pool) {
     );
 }
 
-fn is_cancelled_within_five_seconds(pool: Pool, busy: bool) {
+pub(crate) fn is_cancelled_within_five_seconds(pool: Pool, busy: bool) {
     let (server, deployment) = watched("waits", pool);
     let run = server.start(
         &deployment,
@@ -173,11 +225,11 @@ fn is_cancelled_within_five_seconds(pool: Pool, busy: bool) {
     );
 }
 
-fn is_crashed_after_kill_9(pool: Pool) {
+pub(crate) fn is_crashed_after_kill_9(pool: Pool) {
     let (server, deployment) = watched("waits", pool);
     let run = server.start(&deployment, &json!({ "parameters": { "seconds": 600 } }));
     server.says(&run, "waiting", 60);
-    kill(&run, pool);
+    signal(&run, pool, "KILL");
     assert_eq!(server.ends(&run, 30)["state_type"], "CRASHED");
 }
 
@@ -236,6 +288,20 @@ fn a_panic_is_a_crash_with_its_message() {
 }
 
 #[test]
+fn standard_output_has_every_line_of_a_run_that_is_gone_at_once() {
+    let (server, deployment) = watched("aborts", CONTAINERS);
+    let run = server.start(&deployment, &json!({ "parameters": { "lines": 1200 } }));
+    assert_eq!(server.ends(&run, 60)["state_type"], "CRASHED");
+    let container = containers(&run, &["--all"]).pop().unwrap();
+    let printed = output(Command::new("docker").args(["logs", &container]));
+    let lines: Vec<_> = printed
+        .lines()
+        .filter_map(|line| line.split_once(" watched: line ")?.1.parse::<u32>().ok())
+        .collect();
+    assert_eq!(lines, (0..1200).collect::<Vec<_>>());
+}
+
+#[test]
 fn tasks_have_states_of_their_own() {
     let (server, deployment) = watched("works", PROCESSES);
     let run = server.start(&deployment, &json!({}));
@@ -277,9 +343,8 @@ fn the_server_decides_how_often_a_failed_run_is_tried() {
     );
 }
 
-#[test]
-fn parameters_that_do_not_fit_are_refused_by_the_server() {
-    let (server, deployment) = watched("talks", CONTAINERS);
+pub(crate) fn bad_parameters_are_refused(pool: Pool) {
+    let (server, deployment) = watched("talks", pool);
     let path = format!(
         "/deployments/{}/create_flow_run",
         deployment["id"].as_str().unwrap()
@@ -291,11 +356,97 @@ fn parameters_that_do_not_fit_are_refused_by_the_server() {
 }
 
 #[test]
+fn parameters_that_do_not_fit_are_refused_by_the_server() {
+    bad_parameters_are_refused(CONTAINERS);
+}
+
+#[test]
+fn a_process_pools_bad_parameters_are_refused_by_the_server() {
+    bad_parameters_are_refused(PROCESSES);
+}
+
+/// The program runs where its worker is, in no image: what was declared of the image is not there, and that is said.
+#[test]
+fn declared_files_are_in_containers_and_not_on_a_process_pools_machine() {
+    let flow = TestFlow::new("watched", &setting("DOCKER_HOST"));
+    flow.copy("data");
+    for (pool, warnings, state) in [
+        (CONTAINERS, json!([]), "COMPLETED"),
+        (
+            PROCESSES,
+            json!([
+                "the pool `processes` starts the program itself, in no image: what files names must be on its workers' \
+                 machines"
+            ]),
+            "FAILED",
+        ),
+    ] {
+        let lines = register(&flow, pool, &["reads"]);
+        assert_eq!(lines[0]["deployment"]["warnings"], warnings, "{lines:#?}");
+        let server = pool.server();
+        let run = server.start(&server.deployment("reads", pool.name), &json!({}));
+        let ended = server.ends(&run, 60);
+        assert_eq!(ended["state_type"], state, "{:#}", ended["state"]);
+    }
+}
+
+#[test]
+fn a_process_that_is_told_to_end_is_crashed() {
+    let (server, deployment) = watched("waits", PROCESSES);
+    let run = server.start(&deployment, &json!({ "parameters": { "seconds": 600 } }));
+    server.says(&run, "waiting", 60);
+    signal(&run, PROCESSES, "TERM");
+    let ended = server.ends(&run, 30);
+    assert_eq!(ended["state_type"], "CRASHED");
+    assert_eq!(ended["state"]["message"], "terminated by a signal");
+    nothing_is_left_of(&run);
+}
+
+fn nothing_is_left_of(run: &str) {
+    let until = Instant::now() + Duration::from_secs(5);
+    while !processes(run, |_| true).is_empty() {
+        assert!(Instant::now() < until, "something of it is still there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A program that minds no request to end, and its own child: neither may outlive the run.
+fn nothing_of_a_program_outlives_the_run(pool: Pool, end: impl Fn(&Server, &str), state: &str) {
+    let (server, deployment) = watched("executes", pool);
+    let run = server.start(&deployment, &json!({}));
+    let until = Instant::now() + Duration::from_secs(60);
+    let sleeps = |words: &[String]| words.first().is_some_and(|word| word == "sleep");
+    while processes(&run, sleeps).is_empty() {
+        assert!(Instant::now() < until, "{:#}", server.run(&run)["state"]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    end(&server, &run);
+    assert_eq!(server.ends(&run, 20)["state_type"], state);
+    nothing_is_left_of(&run);
+}
+
+#[test]
+fn nothing_of_a_cancelled_program_stays_in_a_process_pool() {
+    nothing_of_a_program_outlives_the_run(PROCESSES, Server::cancel, "CANCELLED");
+}
+
+#[test]
+fn nothing_of_a_cancelled_program_stays_in_a_pool_of_containers() {
+    nothing_of_a_program_outlives_the_run(CONTAINERS, Server::cancel, "CANCELLED");
+}
+
+#[test]
+fn nothing_of_a_program_stays_where_its_run_is_told_to_end() {
+    nothing_of_a_program_outlives_the_run(PROCESSES, |_, run| signal(run, PROCESSES, "TERM"), "CRASHED");
+}
+
+#[test]
 fn a_run_that_ended_is_not_begun_again() {
     let (server, deployment) = watched("talks", PROCESSES);
     let run = server.start(&deployment, &json!({}));
     assert_eq!(server.ends(&run, 60)["state_type"], "COMPLETED");
-    let again = WATCHED
+    let again = PROCESSES
+        .flows()
         .command(&["run", "talks"])
         .env("PREFECT__FLOW_RUN_ID", &run)
         .output()
@@ -310,10 +461,14 @@ fn a_run_that_ended_is_not_begun_again() {
 
 #[test]
 fn a_schedule_starts_runs_on_time() {
-    let server = Server::new();
-    let watched = &*WATCHED;
-    register(watched, PROCESSES, &["ticks"]);
-    let deployment = server.deployment("ticks", PROCESSES.name);
+    a_scheduled_run_is_on_time(PROCESSES);
+}
+
+pub(crate) fn a_scheduled_run_is_on_time(pool: Pool) {
+    let server = pool.server();
+    let watched = pool.flows();
+    register(watched, pool, &["ticks"]);
+    let deployment = server.deployment("ticks", pool.name);
     let filter = json!({
         "flow_runs": {
             "deployment_id": { "any_": [deployment["id"]] },
@@ -343,7 +498,8 @@ fn a_schedule_starts_runs_on_time() {
     output(
         watched
             .command(&["unregister", "ticks"])
-            .args(PROCESSES.options()),
+            .args(pool.options())
+            .env("PREFECT_API_URL", pool.url()),
     );
     let gone = server.send(
         "GET",
@@ -360,6 +516,7 @@ fn what_others_edit_or_delete_is_put_right() {
     let pool = Pool {
         name: "edited",
         images: false,
+        older: false,
     };
     let mut create = flow.command(&["register", "talks", "waits", "--create-work-pool", "process"]);
     output(create.args(pool.options()));

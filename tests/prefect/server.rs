@@ -15,9 +15,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// The newer of the two servers that all tests share.
     pub(crate) fn new() -> Self {
-        let url = setting("PREFECT_API_URL");
-        let settings = Settings::from_env(|name| (name == "PREFECT_API_URL").then(|| url.clone()));
+        Self::at(&setting("PREFECT_API_URL"), None)
+    }
+
+    /// Another one, with `user:password` where it asks for that.
+    pub(crate) fn at(url: &str, login: Option<&str>) -> Self {
+        let settings = Settings::from_env(|name| match name {
+            "PREFECT_API_URL" => Some(url.to_owned()),
+            "PREFECT_API_AUTH_STRING" => login.map(str::to_owned),
+            _ => None,
+        });
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::arguments::Arguments;
 use super::report::{Report, complain};
 use super::{DONE, FAILED, Usage, options, runtime};
+use crate::at_hand;
 use crate::catalog::{Catalog, Registration};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
-use crate::layout::Layout;
 use crate::oci::Digest;
 use crate::project::Project;
 use crate::session::Session;
@@ -71,19 +71,9 @@ pub(super) fn list(
 fn standing(unit: &FlowUnit, deployments: Vec<Value>) -> Result<Standing<'_>, Failure> {
     let project = Project::of(unit.entry).map_err(at(Stage::Plan))?;
     let mut registered = Catalog::in_folder(&project.root).all().map_err(at(Stage::Plan))?;
-    // The layout keeps what was built last under the flow's name.
-    let built = if project.layout().join("index.json").is_file() {
-        let layout = Layout::open(project.layout()).map_err(at(Stage::Plan))?;
-        layout
-            .resolve(unit.entry.name)
-            .unwrap_or(None)
-            .map(|image| image.digest)
-    } else {
-        None
-    };
     Ok(Standing {
         unit,
-        built,
+        built: at_hand::last_digest(unit.entry.name, &project),
         registered: registered.remove(unit.entry.name).unwrap_or_default(),
         deployments,
     })
@@ -165,7 +155,7 @@ fn text(value: &Value) -> &str {
 async fn deployments(units: &[FlowUnit], session: &Session) -> Result<Vec<Value>, Failure> {
     use std::time::Duration;
 
-    use crate::prefect::{LastRun, orphans};
+    use crate::prefect::{Known, last_runs, orphans};
     use crate::timestamp;
     /// Microseconds: two heartbeats and their way, and less than the watchdog waits.
     const SILENCE: u64 = 70_000_000;
@@ -178,22 +168,25 @@ async fn deployments(units: &[FlowUnit], session: &Session) -> Result<Vec<Value>
     let client = orchestrator.client();
     let silent = orphans(client, &since, PATIENCE).await.map_err(at(Stage::Plan))?;
     let programs = super::unregister::programs(units, session);
-    let mut all = Vec::new();
-    for known in orchestrator.deployments().await {
-        let ours =
-            units.iter().any(|unit| unit.entry.name == known.flow) || programs.contains(&known.program());
-        if !ours {
-            continue;
-        }
-        let last = LastRun::of(client, &known.id, PATIENCE)
-            .await
-            .map_err(at(Stage::Plan))?;
+    let ours = |known: &Known| {
+        units.iter().any(|unit| unit.entry.name == known.flow) || programs.contains(&known.program())
+    };
+    let listed: Vec<_> = orchestrator
+        .deployments()
+        .await
+        .into_iter()
+        .filter(ours)
+        .collect();
+    let last = last_runs(client, &listed, PATIENCE)
+        .await
+        .map_err(at(Stage::Plan))?;
+    let lines = listed.iter().zip(last).map(|(known, last)| {
         let orphans: Vec<_> = silent
             .iter()
             .filter(|(id, _)| *id == known.id)
             .map(|(_, run)| run)
             .collect();
-        all.push(json!({
+        json!({
             "flow": known.flow,
             "name": known.name,
             "id": known.id,
@@ -202,9 +195,9 @@ async fn deployments(units: &[FlowUnit], session: &Session) -> Result<Vec<Value>
             "paused": known.body["paused"],
             "last_run": last,
             "orphans": orphans,
-        }));
-    }
-    Ok(all)
+        })
+    });
+    Ok(lines.collect())
 }
 
 #[cfg(not(feature = "prefect"))]

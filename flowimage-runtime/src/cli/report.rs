@@ -114,6 +114,7 @@ fn deployment(deployed: &crate::prefect::Deployed) -> serde_json::Value {
         "page": deployed.page,
         "created": deployed.created,
         "changed": changes,
+        "warnings": deployed.warnings,
     })
 }
 
@@ -133,6 +134,9 @@ fn say_deployed(deployed: &crate::prefect::Deployed, err: &mut dyn Write) {
             short(&change.was),
             short(&change.is)
         );
+    }
+    for warning in &deployed.warnings {
+        let _ = writeln!(err, "    warning: {warning}");
     }
 }
 

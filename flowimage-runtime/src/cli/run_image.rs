@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::arguments::Arguments;
 use super::report::complain;
-use super::{FAILED, Usage, options, runtime};
+use super::{FAILED, INTERRUPTED, Usage, options, runtime, stopped};
 use crate::engine::{CHECKED_NAMES, Engine, LoadRequest};
 use crate::environment;
 use crate::failure::{Failure, Stage, at};
@@ -38,11 +38,17 @@ pub(super) fn run_image(
         .into_iter()
         .collect();
     let ended = runtime()?.block_on(async {
+        let mut stop = std::pin::pin!(stopped());
+        // What a stopped load leaves, the next command removes by its name.
         let Registered {
             engine,
             image,
             loaded,
-        } = registered(unit, &session).await?;
+        } = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(INTERRUPTED.into()),
+            registered = registered(unit, &session) => registered?,
+        };
         let mut tell = |bytes: &[u8], error: bool| {
             let to: &mut dyn Write = if error { &mut *err } else { &mut *out };
             let _ = to.write_all(bytes).and_then(|()| to.flush());
@@ -50,14 +56,15 @@ pub(super) fn run_image(
         let ended = {
             let running = engine.run_attached(&image, &command, &env, &mut tell);
             tokio::select! {
+                biased;
+                // Dropping the run hands its container to be removed.
+                () = &mut stop => Ok(INTERRUPTED.into()),
                 status = running => status.map_err(at(Stage::Check)),
-                // Dropping the run removes its container.
-                _ = tokio::signal::ctrl_c() => Ok(130),
             }
         };
+        engine.settle().await;
         if let Some(name) = loaded {
             // What is still in use is swept by the next command.
-            engine.settle().await;
             let _ = engine.remove_image(&name).await;
         }
         ended

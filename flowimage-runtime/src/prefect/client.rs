@@ -115,6 +115,17 @@ impl Client {
         body: Option<&Value>,
         patience: Duration,
     ) -> Result<Answer, PrefectError> {
+        let body = body.map(Value::to_string);
+        self.send_text(method, path, body.as_deref(), patience).await
+    }
+
+    async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        patience: Duration,
+    ) -> Result<Answer, PrefectError> {
         let until = Instant::now() + patience;
         let mut pause = Duration::from_millis(100);
         let mut renewed = false;
@@ -165,6 +176,15 @@ impl Client {
         self.expect(Method::POST, path, Some(body), patience).await
     }
 
+    /// Sends a body that is written already; anything but success is an error.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and every status that is no success.
+    pub async fn post_text(&self, path: &str, body: &str, patience: Duration) -> Result<Value, PrefectError> {
+        let answer = self.send_text(Method::POST, path, Some(body), patience).await?;
+        answer.expect_success(&Method::POST, path)
+    }
+
     async fn expect(
         &self,
         method: Method,
@@ -173,14 +193,10 @@ impl Client {
         patience: Duration,
     ) -> Result<Value, PrefectError> {
         let answer = self.send(method.clone(), path, body, patience).await?;
-        if (200..300).contains(&answer.status) {
-            Ok(answer.body)
-        } else {
-            Err(answer.refused(&method, path))
-        }
+        answer.expect_success(&method, path)
     }
 
-    async fn once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, PrefectError> {
+    async fn once(&self, method: &Method, path: &str, body: Option<&str>) -> Result<Answer, PrefectError> {
         let mut request = self
             .http
             .request(method.clone(), format!("{}{path}", self.settings.api_url))
@@ -198,7 +214,7 @@ impl Client {
         if let Some(body) = body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
-                .body(body.to_string());
+                .body(body.to_owned());
         }
         let unreachable = |source: reqwest::Error| PrefectError::Unreachable {
             url: self.settings.api_url.clone(),
@@ -235,6 +251,14 @@ impl Client {
 }
 
 impl Answer {
+    fn expect_success(self, method: &Method, path: &str) -> Result<Value, PrefectError> {
+        if (200..300).contains(&self.status) {
+            Ok(self.body)
+        } else {
+            Err(self.refused(method, path))
+        }
+    }
+
     /// The error that this answer is where another was hoped for.
     pub fn refused(&self, method: &Method, path: &str) -> PrefectError {
         let mut said = complaint(&self.body);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 
 use super::TAG;
 use super::client::Client;
 use super::error::PrefectError;
+use super::orchestrator::Known;
 
 /// The run of a deployment that began last.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -19,16 +21,27 @@ pub struct LastRun {
     pub start: String,
 }
 
+/// Requests under way at a time.
+const AT_A_TIME: usize = 8;
+
+/// The last run of each of these deployments that has begun, in their order.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn last_runs(
+    client: &Client,
+    deployments: &[Known],
+    patience: Duration,
+) -> Result<Vec<Option<LastRun>>, PrefectError> {
+    stream::iter(deployments)
+        .map(|known| LastRun::of(client, &known.id, patience))
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await
+}
+
 impl LastRun {
-    /// The last run of a deployment that has begun.
-    ///
-    /// # Errors
-    /// The server does not answer.
-    pub async fn of(
-        client: &Client,
-        deployment: &str,
-        patience: Duration,
-    ) -> Result<Option<Self>, PrefectError> {
+    async fn of(client: &Client, deployment: &str, patience: Duration) -> Result<Option<Self>, PrefectError> {
         let filter = json!({
             "flow_runs": {
                 "deployment_id": { "any_": [deployment] },

@@ -54,6 +54,28 @@ pub fn job_variables(
     variables
 }
 
+/// The declared keys that come to nothing on a pool whose workers start the program itself: an image would hold what they
+/// name, such a worker's machine must have it already.
+pub fn unheeded(declaration: &Declaration, pool: &Pool) -> Vec<&'static str> {
+    if pool.runs_images() {
+        return Vec::new();
+    }
+    let keys = [
+        ("dockerfile", declaration.dockerfile.is_some()),
+        ("system_dependencies", !declaration.system_dependencies.is_empty()),
+        ("python_dependencies", !declaration.python_dependencies.is_empty()),
+        ("files", !declaration.files.is_empty()),
+        (
+            "extra_dockerfile_commands",
+            !declaration.extra_dockerfile_commands.is_empty(),
+        ),
+    ];
+    keys.into_iter()
+        .filter(|(_, given)| *given)
+        .map(|(key, _)| key)
+        .collect()
+}
+
 /// What an image would set; there is no base whose variables could be referred to.
 fn environment(declaration: &Declaration) -> BTreeMap<String, String> {
     declaration

@@ -76,6 +76,8 @@ pub struct Deployed {
     pub created: bool,
     /// What was put right in one that was there.
     pub changes: Vec<Change>,
+    /// What may hinder its runs, and is nothing that the server would refuse.
+    pub warnings: Vec<String>,
 }
 
 /// A server, its pools, and the deployments on it that flowimage made.
@@ -85,7 +87,11 @@ pub struct Orchestrator {
     create_work_pool: Option<String>,
     pools: Mutex<BTreeMap<String, Pool>>,
     deployments: Mutex<Vec<Known>>,
+    version: Version,
 }
+
+/// The three numbers of a release.
+type Version = (u32, u32, u32);
 
 impl Orchestrator {
     /// Asks the server for all that a command needs to know, and looks for everything that could be wrong.
@@ -97,7 +103,7 @@ impl Orchestrator {
     pub async fn reach(wishes: &Wishes, settings: Settings) -> Result<Self, PrefectError> {
         check_name("deployment", wishes.deployment())?;
         let client = Client::new(settings)?;
-        check_server(&client).await?;
+        let version = check_server(&client).await?;
         let deployments = deployments(&client).await?;
         if wishes.watchdog {
             automation::ensure(&client, PATIENCE).await?;
@@ -107,7 +113,14 @@ impl Orchestrator {
             create_work_pool: wishes.create_work_pool.clone(),
             pools: Mutex::default(),
             deployments: Mutex::new(deployments),
+            version,
         })
+    }
+
+    /// Whether workers of the server's age pull images by digest. Those before 3.4.1 take the digest for a tag
+    /// (<https://github.com/PrefectHQ/prefect/pull/17987>).
+    pub fn pulls_by_digest(&self) -> bool {
+        self.version >= (3, 4, 1)
     }
 
     /// The client.
@@ -166,6 +179,7 @@ impl Orchestrator {
             id,
             created,
             changes,
+            warnings: Vec::new(),
         })
     }
 
@@ -214,7 +228,7 @@ impl Orchestrator {
 }
 
 /// The server's address, credentials and version.
-async fn check_server(client: &Client) -> Result<(), PrefectError> {
+async fn check_server(client: &Client) -> Result<Version, PrefectError> {
     let path = "/admin/version";
     let answer = client.send(Method::GET, path, None, FIRST).await?;
     let url = || client.settings().api_url.clone();
@@ -225,14 +239,15 @@ async fn check_server(client: &Client) -> Result<(), PrefectError> {
         });
     };
     let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if (major, minor) < (3, 2) {
+    let mut next = || parts.next().unwrap_or(0);
+    let numbers = (next(), next(), next());
+    if numbers < (3, 2, 0) {
         return Err(PrefectError::Old {
             url: url(),
             version: version.to_owned(),
         });
     }
-    Ok(())
+    Ok(numbers)
 }
 
 /// All deployments of flowimage on the server.

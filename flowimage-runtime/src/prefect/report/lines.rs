@@ -1,42 +1,29 @@
 //! The log of a run on its way to the server: in memory, then in a file of limited size, then counted only.
 //!
-//! The flow's thread never waits for the server here.
+//! The flow's thread never waits for the server here. A line costs it a copy into the page that is being filled; once
+//! for a page's hundreds of lines, the page is put away and the sender woken.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::page::{Line, Page};
+use super::spill::{self, Spill};
 use crate::timestamp;
 
 /// Lines in one request, at most.
 pub(super) const BATCH_LINES: usize = 500;
-/// Bytes of messages in one request, about.
+/// Bytes of one request, about.
 const BATCH_BYTES: usize = 1 << 20;
 /// Bytes of one message; Prefect's own clients cut there too.
 const MESSAGE_BYTES: usize = 1 << 20;
 
-/// One line of the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Python's number: 10 for debug, 20 for information, 30 for warnings, 40 for errors.
-    pub level: u8,
-    /// Who says it: a module's path.
-    pub name: String,
-    /// What is said.
-    pub message: String,
-    /// When: microseconds since 1970, later than the line before.
-    pub micros: u64,
-}
-
 /// How much may wait for the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
-    /// Bytes in memory.
+    /// Bytes in memory, beside the page that is being filled.
     pub memory: usize,
     /// Bytes in the file.
     pub file: u64,
@@ -55,21 +42,31 @@ impl Default for Room {
 #[derive(Debug, Default)]
 pub struct Lines {
     waiting: Mutex<Waiting>,
-    /// Told when a batch is full.
+    /// Told when a page is full.
     pub(super) full: Notify,
 }
 
+/// The order is: pages in memory, pages in the file, what was dropped, the page that is being filled.
 #[derive(Debug, Default)]
 struct Waiting {
     room: Room,
-    memory: VecDeque<Line>,
+    memory: VecDeque<Page>,
+    /// Of the pages in memory.
     bytes: usize,
     spill: Option<Spill>,
     /// Lines dropped since the file became full.
     dropped: u64,
+    filling: Page,
     last: u64,
     said: u64,
     left: u64,
+}
+
+/// Where the next page is.
+enum Next {
+    Here(Page),
+    /// As it lay in the file; to be read without holding up who adds lines.
+    Written(Vec<u8>),
 }
 
 impl Lines {
@@ -80,39 +77,27 @@ impl Lines {
         lines
     }
 
-    /// Takes a line in; costs the flow's thread microseconds, whatever the server does.
-    pub fn push(&self, level: u8, name: &str, message: String) {
+    /// Takes a line in.
+    pub fn push(&self, level: u8, name: &str, message: &str) {
+        self.push_at(timestamp::now(), level, name, message);
+    }
+
+    /// Takes a line in that was said at `micros`.
+    pub fn push_at(&self, micros: u64, level: u8, name: &str, message: &str) {
         let message = presentable(message);
-        let mut waiting = self.lock();
-        // The server sorts by time: no two lines have the same.
-        let micros = timestamp::now().max(waiting.last + 1);
-        waiting.last = micros;
-        waiting.said += 1;
-        waiting.left += 1;
-        waiting.take_in(Line {
-            level,
-            name: name.to_owned(),
-            message,
-            micros,
-        });
-        let full = waiting.memory.len() >= BATCH_LINES && waiting.memory.len().is_multiple_of(BATCH_LINES);
-        drop(waiting);
+        let full = self.lock().take_in(micros, level, name, &message);
         if full {
             self.full.notify_one();
         }
     }
 
     /// The next lines to send, in order; empty where none waits.
-    pub fn batch(&self) -> Vec<Line> {
-        let mut waiting = self.lock();
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        while batch.len() < BATCH_LINES && bytes < BATCH_BYTES {
-            let Some(line) = waiting.next() else { break };
-            bytes += line.message.len();
-            batch.push(line);
+    pub fn batch(&self) -> Page {
+        let next = self.lock().next();
+        match next {
+            Next::Here(page) => page,
+            Next::Written(bytes) => spill::page(&bytes).unwrap_or_default(),
         }
-        batch
     }
 
     /// How many lines there were.
@@ -137,137 +122,101 @@ impl Lines {
 }
 
 impl Waiting {
-    fn take_in(&mut self, line: Line) {
-        let size = line.name.len() + line.message.len() + size_of::<Line>();
-        if self.spill.is_none() && self.bytes + size <= self.room.memory {
-            self.bytes += size;
-            self.memory.push_back(line);
-            return;
+    /// Returns whether a page became full.
+    fn take_in(&mut self, micros: u64, level: u8, name: &str, message: &str) -> bool {
+        // The server sorts by time: no two lines have the same.
+        let micros = micros.max(self.last + 1);
+        self.last = micros;
+        self.said += 1;
+        self.left += 1;
+        self.filling.add(Line {
+            level,
+            name,
+            message,
+            micros,
+        });
+        // Several pages fit into memory, however little that is: what is dropped later, is dropped by the page.
+        let most = BATCH_BYTES.min(self.room.memory / 4);
+        if self.filling.len() < BATCH_LINES && self.filling.bytes() < most {
+            return false;
         }
-        // From here on everything goes through the file until that is empty, or the order would be lost.
-        if self.spill.is_none() {
+        let page = std::mem::take(&mut self.filling);
+        self.put_away(page);
+        true
+    }
+
+    fn put_away(&mut self, page: Page) {
+        // Once one went into the file, or was dropped, all go that way until those before are sent, or the order would
+        // be lost.
+        if self.spill.is_none() && self.dropped == 0 {
+            let bytes = self.bytes + page.bytes();
+            if bytes <= self.room.memory {
+                self.bytes = bytes;
+                self.memory.push_back(page);
+                return;
+            }
             self.spill = Spill::new().ok();
         }
         let limit = self.room.file;
         let written = match &mut self.spill {
-            Some(spill) if self.dropped == 0 => spill.write(&line, limit),
+            Some(spill) if self.dropped == 0 => spill.write(&page, limit),
             _ => false,
         };
         if !written {
-            self.dropped += 1;
+            self.dropped += page.len() as u64;
         }
     }
 
-    fn next(&mut self) -> Option<Line> {
-        if let Some(line) = self.memory.pop_front() {
-            self.bytes = self
-                .bytes
-                .saturating_sub(line.name.len() + line.message.len() + size_of::<Line>());
-            return Some(line);
+    fn next(&mut self) -> Next {
+        if let Some(page) = self.memory.pop_front() {
+            self.bytes = self.bytes.saturating_sub(page.bytes());
+            return Next::Here(page);
         }
-        if let Some(line) = self.spill.as_mut().and_then(Spill::read) {
-            return Some(line);
+        match self.spill.as_mut().and_then(Spill::read) {
+            Some(Ok(bytes)) => return Next::Written(bytes),
+            // A disk that does not give back what it took.
+            Some(Err(_)) => self.dropped += self.spill.as_ref().map_or(0, Spill::lines) as u64,
+            None => {}
         }
         self.spill = None;
-        let dropped = std::mem::take(&mut self.dropped);
-        // In their place comes the one line that counts them.
-        self.left = (self.left + u64::from(dropped > 0)).saturating_sub(dropped);
-        (dropped > 0).then(|| Line {
+        Next::Here(match std::mem::take(&mut self.dropped) {
+            0 => std::mem::take(&mut self.filling),
+            dropped => self.told(dropped),
+        })
+    }
+
+    /// The one line that comes in the place of those that were dropped, and counts them.
+    fn told(&mut self, dropped: u64) -> Page {
+        self.left = (self.left + 1).saturating_sub(dropped);
+        let next = self.filling.lines().next();
+        let mut page = Page::default();
+        page.add(Line {
             level: 30,
-            name: "flowimage.log".to_owned(),
-            message: format!(
+            name: "flowimage.log",
+            message: &format!(
                 "{dropped} lines of the log were dropped here: the server did not take them quickly enough; the \
                  container's own output has them"
             ),
-            micros: self.last,
-        })
+            micros: next.map_or(self.last, |line| line.micros.saturating_sub(1)),
+        });
+        page
     }
 }
 
 /// Without NUL, which PostgreSQL does not store, and no longer than the server's clients send.
-fn presentable(mut message: String) -> String {
+fn presentable(message: &str) -> Cow<'_, str> {
+    let mut message = Cow::Borrowed(message);
     if message.len() > MESSAGE_BYTES {
         let mut end = MESSAGE_BYTES;
         while !message.is_char_boundary(end) {
             end -= 1;
         }
-        message.truncate(end);
-        message.push('…');
+        message = Cow::Owned(format!("{}…", &message[..end]));
     }
     if message.contains('\0') {
-        message = message.replace('\0', "");
+        message = Cow::Owned(message.replace('\0', ""));
     }
     message
-}
-
-/// Lines in a file without a name, which goes with the process.
-#[derive(Debug)]
-struct Spill {
-    file: File,
-    written: u64,
-    read: u64,
-    buffer: VecDeque<Line>,
-}
-
-impl Spill {
-    /// Bytes read at a time.
-    const CHUNK: usize = 256 << 10;
-
-    fn new() -> io::Result<Self> {
-        let home = || std::env::var_os("HOME").map(tempfile::tempfile_in);
-        let file = tempfile::tempfile().or_else(|error| home().unwrap_or(Err(error)))?;
-        Ok(Self {
-            file,
-            written: 0,
-            read: 0,
-            buffer: VecDeque::new(),
-        })
-    }
-
-    /// Whether there was room, on the disk too.
-    fn write(&mut self, line: &Line, limit: u64) -> bool {
-        let Ok(mut bytes) = serde_json::to_vec(line) else {
-            return false;
-        };
-        bytes.push(b'\n');
-        if self.written + bytes.len() as u64 > limit || self.file.write_all_at(&bytes, self.written).is_err()
-        {
-            return false;
-        }
-        self.written += bytes.len() as u64;
-        true
-    }
-
-    fn read(&mut self) -> Option<Line> {
-        if self.buffer.is_empty() {
-            self.fill().ok()?;
-        }
-        self.buffer.pop_front()
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        let mut size = Self::CHUNK;
-        loop {
-            let there = usize::try_from(self.written - self.read)
-                .unwrap_or(usize::MAX)
-                .min(size);
-            let mut bytes = vec![0; there];
-            self.file.read_exact_at(&mut bytes, self.read)?;
-            // A line longer than the chunk needs a larger one.
-            let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else {
-                if there < size {
-                    return Ok(());
-                }
-                size *= 2;
-                continue;
-            };
-            let lines = bytes[..end].split(|byte| *byte == b'\n');
-            self.buffer
-                .extend(lines.filter_map(|line| serde_json::from_slice(line).ok()));
-            self.read += end as u64 + 1;
-            return Ok(());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -282,8 +231,8 @@ mod tests {
                 return all;
             }
             assert!(batch.len() <= BATCH_LINES);
-            assert!(batch.is_sorted_by(|a, b| a.micros < b.micros));
-            all.extend(batch.into_iter().map(|line| line.message));
+            assert!(batch.lines().is_sorted_by(|a, b| a.micros < b.micros));
+            all.extend(batch.lines().map(|line| line.message.to_owned()));
         }
     }
 
@@ -297,8 +246,8 @@ mod tests {
         for round in 0..3 {
             for number in 0..2000 {
                 let message = format!("{round} {number} é\n");
-                expected.push(message.clone());
-                lines.push(20, "a::b", message);
+                lines.push(20, "a::b", &message);
+                expected.push(message);
             }
             // Some are taken while more come.
             if round == 0 {
@@ -306,14 +255,14 @@ mod tests {
                 assert!(
                     expected
                         .iter()
-                        .zip(&first)
+                        .zip(first.lines())
                         .all(|(text, line)| *text == line.message)
                 );
                 expected.drain(..first.len());
             }
         }
         assert_eq!(all(&lines), expected);
-        lines.push(20, "a", "after".to_owned());
+        lines.push(20, "a", "after");
         assert_eq!(all(&lines), ["after"]);
     }
 
@@ -324,22 +273,22 @@ mod tests {
             file: 400,
         });
         for number in 0..100 {
-            lines.push(20, "a", format!("line {number:04}"));
+            lines.push(20, "a", &format!("line {number:04}"));
         }
         let got = all(&lines);
         let kept = got.len() - 1;
         assert!(kept > 5 && kept < 99, "{kept}");
         assert_eq!(got[kept - 1], format!("line {:04}", kept - 1));
         assert!(got[kept].starts_with(&format!("{} lines of the log were dropped", 100 - kept)));
-        lines.push(20, "a", "after".to_owned());
+        lines.push(20, "a", "after");
         assert_eq!(all(&lines), ["after"]);
     }
 
     #[test]
     fn messages_are_cut_and_lose_their_nul() {
         let lines = Lines::default();
-        lines.push(20, "a", "a\0b".to_owned());
-        lines.push(20, "a", "é".repeat(MESSAGE_BYTES));
+        lines.push(20, "a", "a\0b");
+        lines.push(20, "a", &"é".repeat(MESSAGE_BYTES));
         let got = all(&lines);
         assert_eq!(got[0], "ab");
         assert_eq!(got[1].len(), MESSAGE_BYTES + "…".len());
@@ -352,8 +301,8 @@ mod tests {
             file: 8 << 20,
         });
         let long = "x".repeat(900_000);
-        lines.push(20, "a", long.clone());
-        lines.push(20, "a", "short".to_owned());
+        lines.push(20, "a", &long);
+        lines.push(20, "a", "short");
         assert_eq!(all(&lines), [long, "short".to_owned()]);
     }
 }

@@ -3,7 +3,9 @@
 //! The process's first thread reports; the flow has a thread of its own and never waits for the server.
 
 mod lines;
+mod page;
 mod sender;
+mod spill;
 mod state;
 mod subscriber;
 mod summary;
@@ -16,7 +18,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-pub use lines::{Line, Lines, Room};
+pub use lines::{Lines, Room};
+pub use page::{Line, Page};
 pub use sender::send_all;
 pub use state::{FlowRun, Kind, State, Verdict};
 pub use subscriber::{Print, install, layer, send_to};
@@ -289,13 +292,13 @@ fn say(lines: &Lines, outcome: &Outcome) {
                 } else {
                     "because: "
                 };
-                lines.push(40, NAME, format!("{before}{message}"));
+                lines.push(40, NAME, &format!("{before}{message}"));
             }
         }
-        Outcome::Unfit(error) => lines.push(40, NAME, format!("the parameters do not fit: {error}")),
-        Outcome::Crashed(what) => lines.push(50, NAME, format!("the flow crashed: {what}")),
-        Outcome::Stopped(Reason::Cancelled) => lines.push(20, NAME, "the run was cancelled".to_owned()),
-        Outcome::Stopped(Reason::Terminated) => lines.push(50, NAME, "terminated by a signal".to_owned()),
+        Outcome::Unfit(error) => lines.push(40, NAME, &format!("the parameters do not fit: {error}")),
+        Outcome::Crashed(what) => lines.push(50, NAME, &format!("the flow crashed: {what}")),
+        Outcome::Stopped(Reason::Cancelled) => lines.push(20, NAME, "the run was cancelled"),
+        Outcome::Stopped(Reason::Terminated) => lines.push(50, NAME, "terminated by a signal"),
         Outcome::Stopped(Reason::Superseded) | Outcome::Completed(_) => {}
     }
 }

@@ -1,6 +1,7 @@
 //! What flows say through `tracing` and `log`: printed at once, and sent to the server where one watches the run.
 
-use std::fmt::{self, Debug, Write as _};
+use std::cell::Cell;
+use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
@@ -18,8 +19,13 @@ static LINES: OnceLock<Arc<Lines>> = OnceLock::new();
 
 std::thread_local! {
     /// What the reporter's own libraries say would only make more of it.
-    static SILENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+    /// Memory for a line, so that none costs an allocation.
+    static TEXT: Cell<Text> = const { Cell::new(Text::EMPTY) };
 }
+
+/// Bytes that a thread keeps for its next line, at most.
+const KEPT: usize = 64 << 10;
 
 /// Where lines are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,24 +92,55 @@ struct Said {
 }
 
 impl Said {
-    fn say(self, level: Level, name: &str, message: String) {
-        if SILENT.get() {
+    /// Says what `message` writes. It is formatted once, for print and server, into memory that the thread keeps.
+    fn say(self, level: Level, name: &str, message: impl FnOnce(&mut Text)) {
+        let lines = LINES.get();
+        if SILENT.get() || (self.print == Print::Nowhere && lines.is_none()) {
             return;
         }
-        let now = || timestamp::micros(timestamp::now());
-        match self.print {
-            Print::Stdout => {
-                let _ = writeln!(std::io::stdout().lock(), "{} {level:>5} {name}: {message}", now());
-            }
-            Print::Stderr => {
-                let line = format!("{} {level:>5} {name}: {message}\n", now());
-                let _ = std::io::stderr().lock().write_all(line.as_bytes());
-            }
-            Print::Nowhere => {}
+        // Taken, not borrowed: what is formatted may say something itself.
+        let mut text = TEXT.try_with(Cell::take).unwrap_or_default();
+        let micros = timestamp::now();
+        timestamp::push_micros(&mut text.line, micros);
+        text.line.push_str(padded(level));
+        text.line.push_str(name);
+        text.line.push_str(": ");
+        let begin = text.line.len();
+        message(&mut text);
+        let end = text.finish(begin);
+        self.print.whole(&text.line);
+        if let Some(lines) = lines {
+            lines.push_at(micros, number(level), name, &text.line[begin..end]);
         }
-        if let Some(lines) = LINES.get() {
-            lines.push(number(level), name, message);
+        if text.line.capacity() + text.fields.capacity() <= KEPT {
+            text.line.clear();
+            text.fields.clear();
+            let _ = TEXT.try_with(|kept| kept.set(text));
         }
+    }
+}
+
+impl Print {
+    /// Prints a line with one write, and at once: whatever ends the process next, the line is out. What the program has
+    /// printed itself on the same stream comes before.
+    fn whole(self, line: &str) {
+        let _ = match self {
+            // Its buffer is passed by where a text ends a line.
+            Print::Stdout => std::io::stdout().lock().write_all(line.as_bytes()),
+            Print::Stderr => std::io::stderr().lock().write_all(line.as_bytes()),
+            Print::Nowhere => Ok(()),
+        };
+    }
+}
+
+/// A level between time and name.
+fn padded(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => " ERROR ",
+        Level::WARN => "  WARN ",
+        Level::INFO => "  INFO ",
+        Level::DEBUG => " DEBUG ",
+        Level::TRACE => " TRACE ",
     }
 }
 
@@ -120,34 +157,41 @@ fn number(level: Level) -> u8 {
 
 impl<S: Subscriber> Layer<S> for Said {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        let mut text = Text::default();
-        event.record(&mut text);
         let metadata = event.metadata();
-        self.say(*metadata.level(), metadata.target(), text.finish());
+        self.say(*metadata.level(), metadata.target(), |text| event.record(text));
     }
 }
 
-/// An event's message, then its fields as `name=value`.
+/// A line as it is written: an event's message, then its fields as `name=value`, wherever the message stands among them.
 #[derive(Default)]
 struct Text {
-    message: String,
+    line: String,
     fields: String,
 }
 
 impl Text {
-    fn finish(self) -> String {
-        if self.message.is_empty() {
-            self.fields.trim_start().to_owned()
-        } else {
-            self.message + &self.fields
-        }
+    const EMPTY: Self = Self {
+        line: String::new(),
+        fields: String::new(),
+    };
+
+    /// Puts the fields behind the message, which began at `begin`. Returns where that ends.
+    fn finish(&mut self, begin: usize) -> usize {
+        let fields = match self.line.len() == begin {
+            true => self.fields.trim_start(),
+            false => &self.fields,
+        };
+        self.line.push_str(fields);
+        let end = self.line.len();
+        self.line.push('\n');
+        end
     }
 }
 
 impl Visit for Text {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
-            self.message.push_str(value);
+            self.line.push_str(value);
         } else {
             let _ = write!(self.fields, " {}={value:?}", field.name());
         }
@@ -155,7 +199,7 @@ impl Visit for Text {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let _ = if field.name() == "message" {
-            write!(self.message, "{value:?}")
+            write!(self.line, "{value:?}")
         } else {
             write!(self.fields, " {}={value:?}", field.name())
         };
@@ -176,11 +220,9 @@ impl log::Log for Bridge {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.said.say(
-                level_of(record.level()),
-                record.target(),
-                fmt::format(*record.args()),
-            );
+            self.said.say(level_of(record.level()), record.target(), |text| {
+                let _ = text.line.write_fmt(*record.args());
+            });
         }
     }
 

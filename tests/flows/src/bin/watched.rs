@@ -47,6 +47,15 @@ async fn panics() {
     panic!("out of luck");
 }
 
+/// Says so many lines, and is gone at once.
+#[flow_image]
+async fn aborts(lines: u32) {
+    for line in 0..lines {
+        tracing::info!("line {line}");
+    }
+    std::process::abort();
+}
+
 /// Has three tasks: one is done, one is done at the second try, one fails and is not minded.
 #[flow_image]
 async fn works(context: &FlowContext) -> Result<u32, String> {
@@ -68,6 +77,33 @@ async fn works(context: &FlowContext) -> Result<u32, String> {
 async fn ticks() {
     tracing::info!("tick");
 }
+
+/// Goes on when a file says so, and leaves another when it is done.
+#[flow_image]
+async fn meets(folder: String) -> std::io::Result<()> {
+    tracing::info!("waiting");
+    let folder = Path::new(&folder);
+    while !folder.join("go").exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for line in 0..200 {
+        tracing::info!("line {line}");
+    }
+    std::fs::write(folder.join("done"), "")
+}
+
+/// Reads a file that it declares.
+#[flow_image(files = { "data/README.txt" => "/opt/words/README.txt" })]
+async fn reads() -> std::io::Result<String> {
+    std::fs::read_to_string("/opt/words/README.txt")
+}
+
+/// A script that minds no request to end, and that waits for a program of its own.
+#[flow_image(
+    base_image = "debian:bookworm-slim",
+    exec = ["sh", "-c", "trap '' TERM; sleep 600 & wait"],
+)]
+fn executes() {}
 
 /// Writes rows into a database, one at a time, over some seconds.
 #[flow_image]
