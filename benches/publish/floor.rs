@@ -88,7 +88,7 @@ fn known(place: &Place, images: usize, files: bool) {
     fs::metadata(place.program()).unwrap();
     if files {
         walk(&place.data(), &mut |path| {
-            drop(fs::symlink_metadata(path).unwrap())
+            assert!(fs::symlink_metadata(path).is_ok())
         });
     }
     if images == 0 {

@@ -26,7 +26,6 @@ use crate::oci::Digest;
 use crate::pipeline::Options;
 use crate::progress::Progress;
 use crate::project::Project;
-#[cfg(any(feature = "engine", feature = "registry"))]
 use crate::shared::Shared;
 use crate::turns::Turns;
 
@@ -57,6 +56,8 @@ pub struct Session {
     /// What bases are made of, and the digests of their manifests, where they could be read without an engine.
     #[cfg(all(feature = "engine", feature = "registry"))]
     pub(crate) base_contents: Shared<Option<(Digest, Digest)>>,
+    /// Runs of images that have nothing to do but say what they are, by all that they depend on.
+    pub(crate) runs: Shared<crate::check::Ran>,
     files: OnceLock<FileIndex>,
     binary: OnceLock<Result<Binary, Failure>>,
     /// Layers that flows have in common, before they are made.
@@ -106,6 +107,7 @@ impl Session {
             base_contents: Shared::default(),
             #[cfg(feature = "engine")]
             bases: Shared::default(),
+            runs: Shared::default(),
             files: OnceLock::new(),
             binary: OnceLock::new(),
             lists: Lists::default(),

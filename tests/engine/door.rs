@@ -1,16 +1,16 @@
-//! A socket in front of an engine, which counts who comes and the builds asked for, and can hide BuildKit.
+//! A socket in front of an engine, which counts who comes and notes what is asked for, and can hide BuildKit.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Stays open until the tests end.
 pub(crate) struct Door {
     folder: tempfile::TempDir,
     knocks: Arc<AtomicUsize>,
-    builds: Arc<AtomicUsize>,
+    orders: Arc<Mutex<Vec<String>>>,
 }
 
 impl Door {
@@ -38,8 +38,8 @@ impl Door {
             .to_owned();
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("door.sock")).unwrap();
-        let builds = Arc::new(AtomicUsize::new(0));
-        let counted = builds.clone();
+        let orders = Arc::new(Mutex::new(Vec::new()));
+        let noted = orders.clone();
         let knocks = Arc::new(AtomicUsize::new(0));
         let came = knocks.clone();
         std::thread::spawn(move || {
@@ -49,14 +49,9 @@ impl Door {
                     continue;
                 };
                 let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-                let counted = counted.clone();
+                let noted = noted.clone();
                 std::thread::spawn(move || {
-                    let mut is_first = true;
-                    carry(client, engine, |bytes| {
-                        if std::mem::take(&mut is_first) {
-                            counted.fetch_add(asks(bytes), Ordering::SeqCst);
-                        }
-                    })
+                    carry(client, engine, |bytes| noted.lock().unwrap().extend(order(bytes)))
                 });
                 std::thread::spawn(move || carry(back.0, back.1, edit));
             }
@@ -64,7 +59,7 @@ impl Door {
         Self {
             folder,
             knocks,
-            builds,
+            orders,
         }
     }
 
@@ -79,17 +74,23 @@ impl Door {
 
     /// How many builds were asked for since the last time.
     pub(crate) fn builds(&self) -> usize {
-        self.builds.swap(0, Ordering::SeqCst)
+        self.orders("/build")
+    }
+
+    /// How often something was ordered since the last time: the end of its path.
+    pub(crate) fn orders(&self, end: &str) -> usize {
+        let mut orders = self.orders.lock().unwrap();
+        let before = orders.len();
+        orders.retain(|path| !path.ends_with(end));
+        before - orders.len()
     }
 }
 
-/// 1 for the first bytes of a request to build. Each request has a connection of its own.
-fn asks(first: &[u8]) -> usize {
-    let text = String::from_utf8_lossy(first);
-    let path = text
-        .strip_prefix("POST ")
-        .and_then(|rest| rest.split([' ', '?']).next());
-    usize::from(path.is_some_and(|path| path.ends_with("/build")))
+/// The path of a request that changes something. It comes in a piece of its own, or at the beginning of one.
+fn order(bytes: &[u8]) -> Option<String> {
+    let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(500)]);
+    let path = begin.strip_prefix("POST ")?.split([' ', '?']).next()?;
+    Some(path.to_owned())
 }
 
 /// Copies one direction until its end, and passes the end on.

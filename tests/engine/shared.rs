@@ -27,6 +27,14 @@ struct Outcome {
     found: Vec<String>,
 }
 
+fn json_lines(output: &[u8]) -> Vec<Value> {
+    let lines = String::from_utf8_lossy(output);
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 impl Machine {
     fn new(engine: &str) -> Self {
         let door = Door::new(&setting(engine));
@@ -45,10 +53,7 @@ impl Machine {
         let always = ["--no-check", "--jobs", "4", "--progress", "json"];
         let output = self.flow.command(&[arguments, &always].concat()).output();
         let output = output.unwrap();
-        let lines: Vec<Value> = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines = json_lines(&output.stdout);
         let ends: Vec<&Value> = lines.iter().filter(|line| line["status"].is_string()).collect();
         assert!(!ends.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(
@@ -78,6 +83,23 @@ impl Machine {
         self.flow
             .changed("the first build of the twenty", "the other build of the twenty")
     }
+}
+
+/// Images that differ in their labels alone load alike: one is loaded into the engine, and one container tells.
+#[test]
+fn twenty_flows_of_one_program_are_seen_to_load_in_one_container() {
+    let machine = Machine::new("DOCKER_HOST");
+    let build = machine.flow.command(&["build", "--jobs", "4"]).output().unwrap();
+    let lines = json_lines(&build.stdout);
+    assert_eq!(lines.len(), 20);
+    for line in &lines {
+        assert_eq!(line["status"], "built", "{line}");
+        let checks = line["checks"].as_array().unwrap();
+        let loads = checks.iter().find(|check| check["name"] == "the flow loads");
+        assert_eq!(loads.unwrap()["status"], "pass", "{line}");
+    }
+    let orders = ["/containers/create", "/images/load"].map(|order| machine.door.orders(order));
+    assert_eq!(orders, [1, 1]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions};
 
-use super::protocol::{How, Line, Loaded, Plan, Task, TaskEnd};
+use super::protocol::{How, Line, Loaded, LoadedFlow, Plan, Task, TaskEnd};
 use crate::captured::Captured;
 use crate::flow::FlowUnit;
 
@@ -42,13 +42,17 @@ pub(crate) fn carry_out(plan: &Plan, flows: &[FlowUnit], out: &mut dyn Write) ->
 }
 
 fn loaded(plan: &Plan, flows: &[FlowUnit]) -> Loaded {
-    let unit = flows.iter().find(|unit| unit.entry.name == plan.flow);
+    let of_flow = |unit: &FlowUnit| {
+        let checks = crate::health::of_flow(unit.entry.name);
+        LoadedFlow {
+            declaration: unit.declaration_hash().to_string(),
+            health_checks: checks.iter().map(|check| check.id.clone()).collect(),
+        }
+    };
     Loaded {
-        declaration: unit.map(|unit| unit.declaration_hash().to_string()),
-        flows: flows.iter().map(|unit| unit.entry.name.to_owned()).collect(),
-        health_checks: crate::health::of_flow(&plan.flow)
+        flows: flows
             .iter()
-            .map(|check| check.id.clone())
+            .map(|unit| (unit.entry.name.to_owned(), of_flow(unit)))
             .collect(),
         variables: plan
             .variables

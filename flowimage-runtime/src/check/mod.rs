@@ -22,7 +22,7 @@ use crate::project::Project;
 use crate::session::Session;
 use crate::words::visible;
 use probe::{PROBES, Probe};
-use ran::Ran;
+pub(crate) use ran::Ran;
 
 pub use subject::{Held, Subject};
 

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "engine")]
+use flowimage_model::declaration::Base;
+use serde_json::Value;
+
 use super::protocol::{COMMAND, Plan, Task};
 use super::ran::{Ran, Run, RunEnd};
 use super::seen::Seen;
 use super::subject::{Held, Subject};
 use super::{LOADS, Status};
 use crate::failure::Failure;
+#[cfg(feature = "engine")]
+use crate::oci::Digest;
 use crate::oci::Image;
 use crate::project::Project;
 use crate::sandbox::{self, Outcome, Probe, Sandbox};
@@ -30,8 +36,50 @@ const MEMORY: u64 = 512 << 20;
 /// Bytes kept of the answer: every task's output at its most, many times over.
 const ANSWER: usize = 4 << 20;
 
-/// Runs the image, in which the flow binary carries out the tasks.
+/// Runs the image, in which the flow binary carries out the tasks. Where there are none, it only says what it is, for all
+/// of its flows: one run then is enough for images that differ in their labels alone.
 pub(super) async fn run(
+    subject: &Subject<'_>,
+    seen: &Seen<'_>,
+    tasks: Vec<Task>,
+    session: &Session,
+    project: &Project,
+) -> Result<Ran, Failure> {
+    if !tasks.is_empty() {
+        return alone(subject, seen, tasks, session, project).await;
+    }
+    let work = || alone(subject, seen, tasks, session, project);
+    let ran = session.runs.once(&sameness(subject, seen), work).await?;
+    Ok(match ran {
+        Ran::Once(run) => Ran::Once(run.for_flow(seen.unit.entry.name)),
+        ran => ran,
+    })
+}
+
+/// All that a run of a flow's image without tasks depends on.
+fn sameness(subject: &Subject<'_>, seen: &Seen<'_>) -> String {
+    let declaration = seen.declaration();
+    let variables: Vec<_> = declaration.env_vars.keys().collect();
+    let image = match subject.image {
+        Held::Layers(image) => {
+            let mut document: Value = serde_json::from_slice(&image.config).unwrap_or_default();
+            // What it is told to do is another command in any case, and its words about itself do nothing.
+            if let Some(config) = document.get_mut("config").and_then(Value::as_object_mut) {
+                config.retain(|key, _| !["Cmd", "Labels"].contains(&key.as_str()));
+            }
+            let part = |key: &str| document.get(key).map(Value::to_string);
+            format!("{:?}", ["config", "architecture", "os", "rootfs"].map(part))
+        }
+        #[cfg(feature = "engine")]
+        Held::Engine(image) => image.id.to_string(),
+    };
+    format!(
+        "{image} {} {variables:?} {}",
+        seen.program, declaration.health_checks_network
+    )
+}
+
+async fn alone(
     subject: &Subject<'_>,
     seen: &Seen<'_>,
     tasks: Vec<Task>,
@@ -43,7 +91,6 @@ pub(super) async fn run(
     let variables = seen.declaration().env_vars.keys();
     let plan = Plan {
         mark: unique(),
-        flow: seen.unit.entry.name.to_owned(),
         variables: variables.map(ToString::to_string).collect(),
         tasks,
         processes: PROCESSES,
@@ -116,10 +163,8 @@ async fn on_engine(
                 std::process::id(),
                 &plan.mark[..8]
             );
-            // The layers of the base are there already, where the engine built it.
-            let below = image.layers.iter().take(image.layers.len().saturating_sub(1));
             let request = LoadRequest {
-                present: below.map(|layer| layer.diff_id.clone()).collect(),
+                present: present(image, seen, engine).await?,
                 name: Some(name.clone()),
                 ..LoadRequest::default()
             };
@@ -152,12 +197,37 @@ async fn on_engine(
         Ended::NotStarted(reason) => RunEnd::NotStarted(reason),
     };
     Ok(Some(Ran::Once(Run::new(
+        seen.unit.entry.name,
         &outcome.stdout.bytes(),
         outcome.stderr.text(),
         &plan.mark,
         end,
         info.to_string(),
     ))))
+}
+
+/// The lowest layers, as far as the engine has them already.
+#[cfg(feature = "engine")]
+async fn present(
+    image: &Image,
+    seen: &Seen<'_>,
+    engine: &crate::engine::Engine,
+) -> Result<Vec<Digest>, Failure> {
+    use crate::failure::{Stage, at};
+    let declaration = seen.declaration();
+    let layers = image.layers.iter().map(|layer| &layer.diff_id);
+    if declaration.needs_run().is_some() {
+        // All but the flow's own, where the engine built them.
+        let below = image.layers.len().saturating_sub(1);
+        return Ok(layers.take(below).cloned().collect());
+    }
+    let Base::Image(base) = declaration.base_image.base() else {
+        return Ok(Vec::new());
+    };
+    let base = engine.image(&base.to_string()).await.map_err(at(Stage::Check))?;
+    let known = base.map(|base| base.diff_ids).unwrap_or_default();
+    let same = layers.zip(&known).take_while(|(layer, known)| layer == known);
+    Ok(same.map(|(layer, _)| layer.clone()).collect())
 }
 
 async fn in_sandbox(
@@ -241,6 +311,7 @@ async fn in_sandbox(
     };
     let place = sandbox.name().to_owned();
     Ok(Ran::Once(Run::new(
+        seen.unit.entry.name,
         &stdout.bytes(),
         stderr.text(),
         &plan.mark,

@@ -19,8 +19,6 @@ pub(crate) const CHECK_COMMAND: &str = "__health-check";
 pub(crate) struct Plan {
     /// Marks the lines of the answer.
     pub(crate) mark: String,
-    /// The flow whose declaration and health checks are asked for.
-    pub(crate) flow: String,
     /// Names of variables whose values are asked for.
     pub(crate) variables: Vec<String>,
     /// Programs to run, one after the other.
@@ -56,15 +54,20 @@ pub(crate) enum Line {
     Done,
 }
 
+/// What the flow binary says of one of its flows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoadedFlow {
+    /// Hash of its declaration.
+    pub(crate) declaration: String,
+    /// Paths of its Rust health checks.
+    pub(crate) health_checks: Vec<String>,
+}
+
 /// What the flow binary says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Loaded {
-    /// Hash of the declaration of the flow asked for; `None` where the binary has no such flow.
-    pub(crate) declaration: Option<String>,
-    /// The flows it has.
-    pub(crate) flows: Vec<String>,
-    /// Paths of the flow's Rust health checks.
-    pub(crate) health_checks: Vec<String>,
+    /// The flows it has, by name.
+    pub(crate) flows: BTreeMap<String, LoadedFlow>,
     /// The variables asked for, as the process sees them.
     pub(crate) variables: BTreeMap<String, String>,
 }

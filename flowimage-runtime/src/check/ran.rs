@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::protocol::{How, Line, Loaded, TaskEnd, read};
+use super::protocol::{How, Line, Loaded, LoadedFlow, TaskEnd, read};
 use super::{Check, Status};
 
 /// The outcome of the run, as the probes see it.
+#[derive(Clone, Debug)]
 pub(crate) enum Ran {
     /// There was no run: what is said of every check that needs one.
     Not {
@@ -19,7 +20,10 @@ pub(crate) enum Ran {
 }
 
 /// One run of the image.
+#[derive(Clone, Debug)]
 pub(crate) struct Run {
+    /// The flow that the image is checked for.
+    flow: String,
     /// What the flow binary said of itself; `None` where it never came to that.
     pub(crate) loaded: Option<Loaded>,
     /// Tasks that ended.
@@ -91,7 +95,14 @@ fn signal_name(signal: i32) -> String {
 }
 
 impl Run {
-    pub(crate) fn new(output: &[u8], stderr: String, mark: &str, end: RunEnd, place: String) -> Self {
+    pub(crate) fn new(
+        flow: &str,
+        output: &[u8],
+        stderr: String,
+        mark: &str,
+        end: RunEnd,
+        place: String,
+    ) -> Self {
         let (mut loaded, mut ends, mut cut) = (None, BTreeMap::new(), None);
         for line in read(output, mark) {
             match line {
@@ -105,6 +116,7 @@ impl Run {
             }
         }
         Self {
+            flow: flow.to_owned(),
             loaded,
             ends,
             cut,
@@ -112,6 +124,17 @@ impl Run {
             place,
             stderr,
         }
+    }
+
+    /// The same for another flow: the program speaks for all of its.
+    pub(crate) fn for_flow(self, flow: &str) -> Self {
+        let flow = flow.to_owned();
+        Self { flow, ..self }
+    }
+
+    /// What the flow binary said of the flow; `None` where it does not have it, or said nothing.
+    pub(crate) fn loaded_flow(&self) -> Option<&LoadedFlow> {
+        self.loaded.as_ref()?.flows.get(&self.flow)
     }
 }
 
@@ -133,11 +156,7 @@ impl Ran {
             } => return Err(Check::new(name, *status, detail.clone()).advice(advice.clone())),
             Ran::Once(run) => run,
         };
-        if run
-            .loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.declaration.is_none())
-        {
+        if run.loaded.is_some() && run.loaded_flow().is_none() {
             return Err(Check::new(name, Status::Skip, "the flow did not load"));
         }
         let failed =
@@ -215,6 +234,7 @@ mod tests {
         let output: String = lines.iter().map(|line| line.write("m")).collect();
         let end = RunEnd::Exited(0);
         Ran::Once(Run::new(
+            "it",
             output.as_bytes(),
             String::new(),
             "m",
@@ -230,7 +250,7 @@ mod tests {
     #[test]
     fn a_missing_answer_is_a_failure() {
         let loaded = Line::Loaded(Loaded {
-            declaration: Some("sha256:".to_owned()),
+            flows: BTreeMap::from([("it".to_owned(), LoadedFlow::default())]),
             ..Loaded::default()
         });
         let ended = Line::Ended(TaskEnd {

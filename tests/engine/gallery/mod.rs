@@ -48,7 +48,7 @@ fn every_broken_image_is_refused_for_its_own_reason_and_every_twin_passes() {
 fn giving_up_at_the_containers_limit_of_processes_is_starting_them_without_end() {
     let script = "i=0; while [ $i -lt 60 ]; do sleep 300 & i=$((i+1)); done; wait";
     let plan = json!({
-        "mark": "m", "flow": "airport-report", "variables": [], "processes": 10_000, "memory": null,
+        "mark": "m", "variables": [], "processes": 10_000, "memory": null,
         "tasks": [{ "id": "it", "argv": ["/bin/sh", "-c", script], "seconds": 60 }],
     });
     let container = docker(&[

@@ -46,15 +46,16 @@ fn judge(seen: &Seen<'_>, run: &Run) -> Check {
             .advice(format!("its last word must be {}", seen.program))
         };
     };
-    let Some(declaration) = &loaded.declaration else {
+    let Some(flow) = run.loaded_flow() else {
+        let flows: Vec<_> = loaded.flows.keys().map(String::as_str).collect();
         return failed(format!(
             "the program in the image has no flow `{}`; it has: {}",
             seen.unit.entry.name,
-            loaded.flows.join(", ")
+            flows.join(", ")
         ))
         .advice("build the program again, and give `--binary` the one that was built from this source");
     };
-    if *declaration != seen.unit.declaration_hash().as_str() {
+    if flow.declaration != seen.unit.declaration_hash().as_str() {
         return failed("the program in the image has another declaration of this flow".to_owned())
             .advice("build the program again, and give `--binary` the one that was built from this source");
     }

@@ -51,8 +51,9 @@ fn judge(check: &Known, ran: &Ran) -> Check {
         Ok(exited) => exited,
         Err(check) => return check,
     };
-    if let Some(loaded) = ran.loaded()
-        && !loaded.health_checks.contains(&check.id)
+    if let Ran::Once(run) = ran
+        && let Some(flow) = run.loaded_flow()
+        && !flow.health_checks.contains(&check.id)
     {
         return Check::new(
             &name,
