@@ -1,4 +1,4 @@
-//! With a real Prefect server, its workers and a real engine, as `./test prefect` sets them up.
+//! With real Prefect servers, their workers and a real engine, as `./test prefect` sets them up.
 
 #[path = "../common/mod.rs"]
 mod common;

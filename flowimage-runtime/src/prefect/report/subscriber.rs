@@ -177,9 +177,10 @@ impl Text {
 
     /// Puts the fields behind the message, which began at `begin`. Returns where that ends.
     fn finish(&mut self, begin: usize) -> usize {
-        let fields = match self.line.len() == begin {
-            true => self.fields.trim_start(),
-            false => &self.fields,
+        let fields = if self.line.len() == begin {
+            self.fields.trim_start()
+        } else {
+            &self.fields
         };
         self.line.push_str(fields);
         let end = self.line.len();
