@@ -1,11 +1,9 @@
 //! `run --image`: the registered image on the engine.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use crate::common::Project;
-use crate::{output, setting};
+use crate::{docker, setting};
 
 /// What an engine calls an image of the project's layout.
 fn image_id(project: &Project, digest: &str) -> String {
@@ -25,10 +23,6 @@ fn run_image_is_what_is_registered_wherever_that_is() {
         setting("FLOWIMAGE_TEST_REGISTRY"),
         std::process::id()
     );
-    let docker = |arguments: &[&str]| {
-        let mut docker = Command::new("docker");
-        output(docker.args(arguments).env("DOCKER_HOST", &engine))
-    };
     for place in [&["--no-push"][..], &["--registry", &registry]] {
         let run = |arguments: &[&str]| {
             let mut command = project.command(&[arguments, place].concat());
