@@ -6,14 +6,19 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::test_flow::{TestFlow, outcome};
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
-/// The flow `doubtful`, whose health check says what a declared file says.
-fn doubtful(verdict: &str, engine: &str) -> TestFlow {
+/// The flow `doubtful`, whose health check takes two seconds and says what a declared file says.
+pub(crate) fn doubtful(verdict: &str, engine: &str) -> TestFlow {
     let flow = TestFlow::new("doubtful", engine);
     flow.copy("verdict");
-    std::fs::write(flow.root().join("tests/flows/verdict/verdict.txt"), verdict).unwrap();
+    say(&flow, verdict);
     flow
+}
+
+/// Has the health check of `doubtful` say something.
+pub(crate) fn say(flow: &TestFlow, verdict: &str) {
+    std::fs::write(flow.root().join("tests/flows/verdict/verdict.txt"), verdict).unwrap();
 }
 
 /// A check's outcome: the status, the failure's words, and whether the flow was seen to load, and where.
@@ -62,7 +67,7 @@ fn images_pulled_by_digest_and_in_layouts_are_checked() {
         let seen = checked(&flow, by_digest);
         assert_eq!((seen.0, seen.1), (status.into(), message.to_owned()));
         assert!(seen.2.starts_with("pass in the image, with Docker"), "{}", seen.2);
-        output(Command::new("docker").args(["rmi", by_digest]));
+        docker(&["rmi", by_digest]);
 
         registered(&[]);
         // A layout that another tool wrote.

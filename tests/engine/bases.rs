@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::test_flow::{TestFlow, outcome};
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
 /// Copies an image into a layout, under docker's name for the base.
 pub(crate) fn mirror(folder: &Path, options: &[&str], source: &str) {
@@ -39,7 +39,6 @@ fn a_flow_on_a_base_is_registered_without_an_engine_and_runs_on_one() {
     let line = register(&[]);
     assert_eq!(line["status"], "registered", "{line:#}");
     let image = line["image"].as_str().unwrap();
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     docker(&["pull", "-q", image]);
     let said = docker(&["run", "--rm", "--network=none", image]);
     assert!(said.starts_with("\"12."), "{said}");

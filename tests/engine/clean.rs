@@ -1,20 +1,12 @@
 //! `clean` on an engine: what this project left and nothing needs, and nothing else.
 
-use std::process::Command;
-
 use serde_json::Value;
 
+use crate::setting;
 use crate::test_flow::TestFlow;
-use crate::{output, setting};
 
 fn docker(arguments: &[&str]) -> String {
-    output(
-        Command::new("docker")
-            .env("DOCKER_HOST", setting("DOCKER_HOST"))
-            .args(arguments),
-    )
-    .trim()
-    .to_owned()
+    crate::docker(arguments).trim().to_owned()
 }
 
 /// The IDs of the project's images in the engine.

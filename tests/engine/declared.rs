@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 
 use crate::door::Door;
 use crate::test_flow::{TestFlow, outcome};
-use crate::{output, setting};
-
-fn docker(arguments: &[&str]) -> String {
-    output(Command::new("docker").args(arguments))
-}
+use crate::{docker, output, podman, setting};
 
 /// The program `declared` with the files that its flows declare, and an engine.
 fn declared(engine: &str) -> TestFlow {
@@ -193,16 +189,17 @@ fn secrets_reach_the_steps_and_nothing_else() {
     assert_eq!(outcome(&register("another"))["status"], "unchanged");
 }
 
+/// What becomes of building a flow whose secret is `open-sesame`.
+fn built_with_secret(flow: &TestFlow, name: &str) -> Value {
+    let mut command = flow.command(&["build", name]);
+    let built = command.env("FLOWIMAGE_TEST_TOKEN", "open-sesame").output();
+    outcome(&built.unwrap())
+}
+
 #[test]
 fn a_secret_is_struck_out_of_a_failure() {
     let flow = declared(&setting("DOCKER_HOST"));
-    let mut command = flow.command(&["build", "loose-tongue"]);
-    let line = outcome(
-        &command
-            .env("FLOWIMAGE_TEST_TOKEN", "open-sesame")
-            .output()
-            .unwrap(),
-    );
+    let line = built_with_secret(&flow, "loose-tongue");
     let message = line["error"]["message"].as_str().unwrap();
     assert!(
         message.contains("\n    login with *** failed") && !line.to_string().contains("open-sesame"),
@@ -218,13 +215,7 @@ fn secrets_are_refused_without_buildkit() {
         (setting("FLOWIMAGE_TEST_PODMAN"), "Podman"),
     ] {
         let flow = declared(&engine);
-        let mut command = flow.command(&["build", "secret"]);
-        let line = outcome(
-            &command
-                .env("FLOWIMAGE_TEST_TOKEN", "open-sesame")
-                .output()
-                .unwrap(),
-        );
+        let line = built_with_secret(&flow, "secret");
         let message = line["error"]["message"].as_str().unwrap();
         assert!(
             message.starts_with(&format!("`secrets`: {name} "))
@@ -477,11 +468,6 @@ fn push_private(name: &str) {
         setting("FLOWIMAGE_TEST_BASE")
     );
     fs::write(folder.path().join("Dockerfile"), text).unwrap();
-    let podman = |arguments: &[&str]| {
-        let mut command = Command::new("podman");
-        command.args(["--remote", "--url", &setting("FLOWIMAGE_TEST_PODMAN")]);
-        output(command.args(arguments))
-    };
     let login = format!(
         "{}:{}",
         setting("FLOWIMAGE_TEST_AUTH_USER"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::test_flow::TestFlow;
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
 /// The outcome of each flow of a command: the last object that names it.
 fn outcomes(output: &Output) -> BTreeMap<String, Value> {
@@ -80,7 +80,6 @@ fn broken_environments_are_said_with_line_key_and_cure() {
     assert_eq!(ended.status.code(), Some(1));
 
     let label = format!("label=dev.flowimage.project={}", flows.mark());
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     assert_eq!(docker(&["ps", "-aq", "--filter", &label]), "");
     assert_eq!(docker(&["images", "-aq", "--filter", &label]), "");
 }
@@ -133,7 +132,6 @@ fn an_interrupt_cancels_the_build_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let label = format!("label=dev.flowimage.project={}", flow.mark());
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     assert_eq!(docker(&["ps", "-aq", "--filter", &label]), "");
     assert_eq!(docker(&["images", "-aq", "--filter", &label]), "");
 }
@@ -199,7 +197,6 @@ fn bundled_libraries_run_on_a_base_without_any() {
     let line = &outcomes(&ended)["bundled"];
     assert_eq!(line["status"], "registered", "{line:#}");
     let image = line["image"].as_str().unwrap();
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     docker(&["pull", "-q", image]);
     let said = docker(&["run", "--rm", "--network=none", image]);
     assert_eq!(said, "\"libc on the base: false\"\n");

@@ -5,11 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::test_flow::TestFlow;
-use crate::{output, setting};
-
-fn docker(arguments: &[&str]) -> String {
-    output(Command::new("docker").args(arguments))
-}
+use crate::{docker, output, setting};
 
 /// The program `words` with the files that its flows declare.
 fn words() -> TestFlow {
@@ -164,21 +160,12 @@ fn health_checks_are_skipped_on_request() {
 #[test]
 fn another_program_is_packed_on_request() {
     let flow = words();
-    let other = flow.root().join("target/other");
-    let mut bytes = std::fs::read(flow.root().join("target/words")).unwrap();
-    let (first, second) = (b"the first build of the words", b"the other build of the words");
-    let at = bytes
-        .windows(first.len())
-        .position(|window| window == first)
-        .unwrap();
-    bytes[at..at + first.len()].copy_from_slice(second);
-    std::fs::write(&other, bytes).unwrap();
-    output(Command::new("chmod").arg("755").arg(&other));
+    let other = flow.changed("the first build of the words", "the other build of the words");
     let built = |arguments: &[&str]| {
         let line = outcome(&flow, &[&["build", "more-words"], arguments].concat());
         assert_eq!(line["status"], "built", "{line:#}");
         line["digest"].clone()
     };
     let own = built(&[]);
-    assert_ne!(own, built(&["--binary", other.to_str().unwrap()]));
+    assert_ne!(own, built(&["--binary", &other]));
 }

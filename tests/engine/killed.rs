@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::Project;
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
 /// A project whose flow is registered once, so that every kill comes in the middle of a change.
 struct Killed {
@@ -146,11 +146,6 @@ impl Killed {
     fn products(&self, folder: &str) -> Vec<PathBuf> {
         files(&self.project.path("target/flowimage").join(folder))
     }
-}
-
-fn docker(arguments: &[&str]) -> String {
-    let mut docker = Command::new("docker");
-    output(docker.env("DOCKER_HOST", setting("DOCKER_HOST")).args(arguments))
 }
 
 fn lines(text: &str) -> Vec<String> {

@@ -37,6 +37,19 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What docker says, on the tests' engine.
+fn docker(arguments: &[&str]) -> String {
+    let mut docker = Command::new("docker");
+    output(docker.env("DOCKER_HOST", setting("DOCKER_HOST")).args(arguments))
+}
+
+/// What podman says.
+fn podman(arguments: &[&str]) -> String {
+    let url = setting("FLOWIMAGE_TEST_PODMAN");
+    let mut podman = Command::new("podman");
+    output(podman.args(["--remote", "--url", &url]).args(arguments))
+}
+
 /// The flows of the example, with parameters.
 const RUNS: [&[&str]; 3] = [
     &["run", "carrier-delays", "--param", "day=2"],
@@ -44,63 +57,35 @@ const RUNS: [&[&str]; 3] = [
     &["run", "sorted-airlines", "--param", "reverse=true"],
 ];
 
-#[test]
-fn every_image_of_the_layout_runs_its_flow_on_the_engine() {
-    let engine = setting("DOCKER_HOST");
+/// Gives every image of the layout to an engine, as an archive of this form, and runs its flow there.
+fn every_image_runs(form: &str, prefix: &str, engine: fn(&[&str]) -> String) {
     let project = Project::new();
     assert_eq!(project.json(&[]).1, 0);
     for run in RUNS {
-        let name = format!("flowimage-test-{}:layout", run[1]);
+        let name = format!("{prefix}flowimage-test-{}:layout", run[1]);
         let archive = project.path(&format!("{}.tar", run[1]));
+        let layout = project.path("target/flowimage/images");
         output(
             Command::new("skopeo")
                 .args(["--insecure-policy", "copy", "-q"])
-                .arg(format!(
-                    "oci:{}:{}",
-                    project.path("target/flowimage/images").display(),
-                    run[1]
-                ))
-                .arg(format!("docker-archive:{}:{name}", archive.display())),
+                .arg(format!("oci:{}:{}", layout.display(), run[1]))
+                .arg(format!("{form}:{}:{name}", archive.display())),
         );
-        let docker =
-            |arguments: &[&str]| output(Command::new("docker").env("DOCKER_HOST", &engine).args(arguments));
-        docker(&["load", "-q", "-i", archive.to_str().unwrap()]);
-        let inside = docker(&[&["run", "--rm", "--network=none", &name], run].concat());
+        engine(&["load", "-q", "-i", archive.to_str().unwrap()]);
+        let inside = engine(&[&["run", "--rm", "--network=none", &name], run].concat());
         assert_eq!(inside, String::from_utf8(project.run(run).stdout).unwrap());
-        docker(&["rmi", &name]);
+        engine(&["rmi", &name]);
     }
 }
 
 #[test]
+fn every_image_of_the_layout_runs_its_flow_on_the_engine() {
+    every_image_runs("docker-archive", "", docker);
+}
+
+#[test]
 fn every_image_of_the_layout_runs_its_flow_with_podman() {
-    let podman = setting("FLOWIMAGE_TEST_PODMAN");
-    let project = Project::new();
-    assert_eq!(project.json(&[]).1, 0);
-    for run in RUNS {
-        let name = format!("localhost/flowimage-test-{}:layout", run[1]);
-        let archive = project.path(&format!("{}.tar", run[1]));
-        output(
-            Command::new("skopeo")
-                .args(["--insecure-policy", "copy", "-q"])
-                .arg(format!(
-                    "oci:{}:{}",
-                    project.path("target/flowimage/images").display(),
-                    run[1]
-                ))
-                .arg(format!("oci-archive:{}:{name}", archive.display())),
-        );
-        let podman = |arguments: &[&str]| {
-            output(
-                Command::new("podman")
-                    .args(["--remote", "--url", &podman])
-                    .args(arguments),
-            )
-        };
-        podman(&["load", "-q", "-i", archive.to_str().unwrap()]);
-        let inside = podman(&[&["run", "--rm", "--network=none", &name], run].concat());
-        assert_eq!(inside, String::from_utf8(project.run(run).stdout).unwrap());
-        podman(&["rmi", &name]);
-    }
+    every_image_runs("oci-archive", "localhost/", podman);
 }
 
 #[test]
@@ -253,7 +238,6 @@ fn a_flow_with_packages_is_built_checked_pushed_pulled_and_run() {
             lines[0]["digest"].as_str().unwrap()
         )
     );
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     docker(&["pull", "-q", image]);
     assert_eq!(
         docker(&["run", "--rm", "--network=none", image]),
@@ -314,7 +298,6 @@ fn a_plain_docker_build_of_an_environment_runs_the_same() {
             .env_remove("CARGO_MANIFEST_DIR"),
     );
     let name = "flowimage-test-environment:context";
-    let docker = |arguments: &[&str]| output(Command::new("docker").args(arguments));
     docker(&["build", "-q", "-t", name, context.to_str().unwrap()]);
     assert_eq!(
         docker(&["run", "--rm", name]),

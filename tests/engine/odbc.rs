@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::{common, output, setting};
+use crate::{common, docker, output, setting};
 
 /// The example's folder, copied, so that its environments are built once for all tests.
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -43,10 +43,6 @@ fn folder() -> &'static Path {
         ]);
         folder
     })
-}
-
-fn docker(arguments: &[&str]) -> String {
-    output(Command::new("docker").args(arguments))
 }
 
 /// The outcome of a command of the example.

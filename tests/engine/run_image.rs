@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::Project;
 use crate::test_flow::TestFlow;
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
 /// What an engine calls an image of the project's layout.
 fn image_id(project: &Project, digest: &str) -> String {
@@ -27,10 +27,6 @@ fn run_image_is_what_is_registered_wherever_that_is() {
         setting("FLOWIMAGE_TEST_REGISTRY"),
         std::process::id()
     );
-    let docker = |arguments: &[&str]| {
-        let mut docker = Command::new("docker");
-        output(docker.args(arguments).env("DOCKER_HOST", &engine))
-    };
     for place in [&["--no-push"][..], &["--registry", &registry]] {
         let run = |arguments: &[&str]| {
             let mut command = project.command(&[arguments, place].concat());

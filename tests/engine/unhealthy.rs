@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::at_hand::{doubtful, say};
 use crate::test_flow::{TestFlow, outcome};
-use crate::{output, setting};
+use crate::{docker, setting};
 
-/// The flow `doubtful`, whose check takes two seconds and says what a declared file says.
+/// The flow `doubtful`, and where its images would go.
 struct Doubtful {
     flow: TestFlow,
     repository: String,
@@ -18,17 +19,10 @@ struct Doubtful {
 
 impl Doubtful {
     fn new(name: &str, verdict: &str) -> Self {
-        let doubtful = Self {
-            flow: TestFlow::new("doubtful", &setting("DOCKER_HOST")),
+        Self {
+            flow: doubtful(verdict, &setting("DOCKER_HOST")),
             repository: format!("doubtful/{name}-{}", std::process::id()),
-        };
-        doubtful.flow.copy("verdict");
-        doubtful.say(verdict);
-        doubtful
-    }
-
-    fn say(&self, verdict: &str) {
-        fs::write(self.flow.root().join("tests/flows/verdict/verdict.txt"), verdict).unwrap();
+        }
     }
 
     fn register(&self) -> Command {
@@ -93,7 +87,7 @@ impl Doubtful {
 fn containers_of(process: &Child, all: bool) -> Vec<String> {
     let format = r#"{{.ID}} {{.Label "dev.flowimage.owner"}}"#;
     let all = if all { "--all" } else { "--all=false" };
-    let all = output(Command::new("docker").args(["ps", all, "--format", format]));
+    let all = docker(&["ps", all, "--format", format]);
     let owner = format!("{}-", process.id());
     all.lines()
         .filter_map(|line| line.split_once(' '))
@@ -127,13 +121,13 @@ fn a_killed_check_leaves_what_is_unhealthy_where_it_is() {
     // A container killed under the check is no pass either.
     let child = Doubtful::until_checked(&mut flow.register());
     for container in containers_of(&child, false) {
-        output(Command::new("docker").args(["kill", &container]));
+        docker(&["kill", &container]);
     }
     let ended = child.wait_with_output().unwrap();
     refused(&outcome(&ended), "check", "");
     assert!(!flow.is_pushed() && !flow.is_registered());
     // All was due to the verdict: the same flow, healthy, is pushed.
-    flow.say("healthy");
+    say(&flow.flow, "healthy");
     let line = outcome(&flow.register().output().unwrap());
     assert_eq!(line["status"], "registered", "{line:#}");
     assert!(flow.is_pushed() && flow.is_registered());

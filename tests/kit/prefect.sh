@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Prefect servers on PostgreSQL, and their workers, from PyPI. Sourced; needs common.sh, packages.sh, postgres.sh.
+# Prefect servers on PostgreSQL, and their workers, from PyPI. Sourced; needs common.sh, packages.sh, tools.sh,
+# postgres.sh.
 #
 # Everything listens on 127.0.0.1. Python packages are kept under target/test-cache, one environment per version.
 
@@ -21,19 +22,7 @@ prefect_pins() {
 prefect_install() {
     local version=$1 home=$CACHE/prefect-$1 pins
     read -ra pins <<<"$(prefect_pins "$version")"
-    if [[ $(cat "$home/pins" 2>/dev/null) != "${pins[*]}" ]]; then
-        require_packages prefect
-        say "installing Prefect $version from PyPI"
-        rm -rf "$home"
-        {
-            /usr/bin/python3 -m virtualenv -q "$home" &&
-                "$home/bin/pip" install -q --disable-pip-version-check "${pins[@]}"
-        } >"$STATE/prefect-install.log" 2>&1 || {
-            tail -n 20 "$STATE/prefect-install.log" >&2
-            fail "Prefect cannot be installed (log: $STATE/prefect-install.log)"
-        }
-        echo "${pins[*]}" >"$home/pins"
-    fi
+    pypi "$home" prefect "${pins[@]}"
     echo "$home/bin"
 }
 

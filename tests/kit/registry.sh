@@ -55,16 +55,13 @@ tls_registry_certificates() (
 
 # Listening is not enough: another process may have been quicker on this port.
 registry_answers() {
-    local status
-    running "$1" || return 1
-    if [[ $1 == tls-registry ]]; then
+    local wanted=200
+    case $1 in
+        auth-registry) wanted=401 ;;
         # What a server with TLS says to plain http; nobody else on this port would.
-        status=$(http_status "$(cat "$STATE/$1.port")" /v2/) || return 1
-        [[ $status == 400 ]]
-        return
-    fi
-    status=$(http_status "$(cat "$STATE/$1.port")" /v2/) || return 1
-    [[ $1 == auth-registry && $status == 401 || $1 != auth-registry && $status == 200 ]]
+        tls-registry) wanted=400 ;;
+    esac
+    running "$1" && [[ $(http_status "$(cat "$STATE/$1.port")" /v2/) == "$wanted" ]]
 }
 
 write_registry_config() {

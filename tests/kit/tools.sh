@@ -9,18 +9,25 @@ tool() {
         *) fail "no such tool: '$name' (there is: kubernetes-validate)" ;;
     esac
     home=$CACHE/tools/$name
-    if [[ $(cat "$home/pin" 2>/dev/null) != "$pin" ]]; then
-        require_packages tools
-        say "installing $pin from PyPI"
-        rm -rf "$home"
-        {
-            /usr/bin/python3 -m virtualenv -q "$home" &&
-                "$home/bin/pip" install -q --disable-pip-version-check "$pin"
-        } >"$STATE/tool-$name.log" 2>&1 || {
-            tail -n 20 "$STATE/tool-$name.log" >&2
-            fail "$pin cannot be installed (log: $STATE/tool-$name.log)"
-        }
-        echo "$pin" >"$home/pin"
-    fi
+    pypi "$home" tools "$pin"
     echo "$home/bin/$name"
+}
+
+# pypi FOLDER PACKAGES PIN...: an environment of Python with what is pinned, made anew where it has something else.
+# PACKAGES is what the system must have for it.
+pypi() {
+    local home=$1 packages=$2 log=$STATE/pypi-${1##*/}.log
+    shift 2
+    if [[ $(cat "$home/pins" 2>/dev/null) == "$*" ]]; then return; fi
+    require_packages "$packages"
+    say "installing $1 from PyPI"
+    rm -rf "$home"
+    {
+        /usr/bin/python3 -m virtualenv -q "$home" &&
+            "$home/bin/pip" install -q --disable-pip-version-check "$@"
+    } >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        fail "$1 cannot be installed (log: $log)"
+    }
+    echo "$*" >"$home/pins"
 }

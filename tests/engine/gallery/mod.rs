@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use cases::{CASES, Case};
-use workshop::{Workshop, docker};
+use workshop::Workshop;
 
 use crate::common::example;
-use crate::setting;
+use crate::{docker, setting};
 
 #[test]
 fn every_broken_image_is_refused_for_its_own_reason_and_every_twin_passes() {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::common::{Project, example};
-use crate::{output, setting};
+use crate::{docker, output, setting};
 
 pub(super) struct Workshop {
     project: Project,
@@ -245,10 +245,6 @@ impl Workshop {
 fn script(path: &Path, line: &str) {
     fs::write(path, format!("#!/bin/sh\n{line}\n")).unwrap();
     output(Command::new("chmod").arg("755").arg(path));
-}
-
-pub(super) fn docker(arguments: &[&str]) -> String {
-    output(Command::new("docker").args(arguments))
 }
 
 /// An image of a Dockerfile that copies nothing from here.
