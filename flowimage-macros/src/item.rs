@@ -41,9 +41,14 @@ pub(crate) fn returns_result(signature: &Signature) -> bool {
     }
 }
 
-/// The type of a flow function's parameters, at the place of the function's name.
+/// The type that stands for a flow function, at the place of the function's name.
 pub(crate) fn parameters_type(function: &Ident) -> Ident {
     format_ident!("__FlowImage_{}", function)
+}
+
+/// Whether a type is written as an `Option`: a parameter that need not be given.
+pub(crate) fn is_option(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| last == "Option")
 }
 
 /// The last name of a type's path.
