@@ -159,7 +159,8 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
         run: arguments_read.run(signature, &ty),
     };
     let registered = flow::expand(flow, Findings::default());
-    Ok(quote!(#function #marks #visibility #holder #registered))
+    let holder = quote!(#marks #visibility #holder);
+    Ok([function, holder, registered].into_iter().collect())
 }
 
 /// The arguments of a flow function.

@@ -57,7 +57,8 @@ pub(crate) fn expand(flow: Flow<'_>, mut findings: Findings<Span>) -> TokenStrea
         }
         _ => stub(&flow),
     };
-    quote!(#messages #documented #registered)
+    // Together at once: each stream that is added to another is copied.
+    [messages, documented, registered].into_iter().collect()
 }
 
 /// For editors: each key's span on a field whose documentation is the key's.
@@ -70,12 +71,12 @@ fn documented_keys(tree: &Tree<Span>) -> TokenStream {
         .filter(|entry| catalogue::find(&entry.key).is_some() && seen.insert(&entry.key))
         .map(|entry| Ident::new(&entry.key, entry.key_place));
     let path = private_path();
-    let keys: TokenStream = keys.flat_map(|key| quote!(#key: (),)).collect();
+    let keys = keys.map(|key| quote!(#key: _,));
     let (head, rest) = (
-        tokens(&format!("const _: {path}::keys::Keys = {path}::keys::Keys")),
-        tokens(&format!("..{path}::keys::KEYS")),
+        tokens(&format!("let {path}::keys::Keys")),
+        tokens(&format!("= {path}::keys::KEYS;")),
     );
-    quote!(#head { #keys #rest };)
+    quote!(const _: () = { #head { #(#keys)* .. } #rest };)
 }
 
 /// The flow's entry in the program.
