@@ -61,3 +61,17 @@ fn five_mistakes_are_five_errors() {
     let text = fs::read_to_string("tests/ui/values/five_mistakes.stderr").unwrap();
     assert_eq!(text.matches("error: ").count(), 5);
 }
+
+/// `hover/every_key.rs` has the compiler say which field each key leads to; here none of the catalogue is left out.
+#[test]
+fn every_key_leads_to_its_documentation() {
+    let text = fs::read_to_string("tests/ui/hover/every_key.stderr").unwrap();
+    for key in &flowimage_model::keys::KEYS {
+        let message = format!(
+            "error: use of deprecated field `__private::keys::Keys::{}`\n",
+            key.name
+        );
+        assert_eq!(text.matches(&message).count(), 1, "{}", key.name);
+    }
+    assert_eq!(text.matches("error: ").count(), flowimage_model::keys::KEYS.len());
+}

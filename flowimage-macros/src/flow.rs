@@ -8,7 +8,7 @@ use flowimage_model::render::render;
 use flowimage_model::tree::{Findings, Tree};
 use flowimage_model::{Declaration, keys as catalogue, settings};
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Generics;
 
 use crate::facade::private_path;
@@ -69,9 +69,13 @@ fn documented_keys(tree: &Tree<Span>) -> TokenStream {
         .iter()
         // A key given twice is a mistake already, and no field is given twice.
         .filter(|entry| catalogue::find(&entry.key).is_some() && seen.insert(&entry.key))
-        .map(|entry| Ident::new(&entry.key, entry.key_place));
+        .map(|entry| {
+            let place = entry.key_place;
+            let key = Ident::new(&entry.key, place);
+            // All of it at the key: that is where the compiler sees the field named.
+            quote_spanned!(place=> #key: _,)
+        });
     let path = private_path();
-    let keys = keys.map(|key| quote!(#key: _,));
     let (head, rest) = (
         tokens(&format!("let {path}::keys::Keys")),
         tokens(&format!("= {path}::keys::KEYS;")),

@@ -10,6 +10,7 @@ mod facade;
 mod flow;
 mod health_check;
 mod item;
+mod key_documentation;
 mod keys;
 mod parameters;
 mod place;
@@ -43,23 +44,5 @@ pub fn flow_image_derive(item: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro]
 pub fn __key_documentation(_: TokenStream) -> TokenStream {
-    let names = flowimage_model::keys::KEYS
-        .iter()
-        .map(|key| quote::format_ident!("{}", key.name));
-    let fields = flowimage_model::keys::KEYS.iter().map(|key| {
-        let name = quote::format_ident!("{}", key.name);
-        let text = format!(
-            "{}\n\nDefault: {}.\n\n```text\n{}\n```",
-            key.meaning, key.default, key.example
-        );
-        quote::quote! {
-            #[doc = #text]
-            pub #name: (),
-        }
-    });
-    quote::quote! {
-        pub struct Keys { #(#fields)* }
-        pub const KEYS: Keys = Keys { #(#names: ()),* };
-    }
-    .into()
+    key_documentation::fields().into()
 }
