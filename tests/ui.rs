@@ -6,8 +6,20 @@ use std::path::PathBuf;
 
 #[test]
 fn messages() {
+    let huge = huge_file();
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*/*.rs");
+    // It is now that they run.
+    drop(cases);
+    fs::remove_file(huge).unwrap();
+}
+
+/// For `values/huge_file.rs`. It takes no room: none of it was ever written.
+fn huge_file() -> PathBuf {
+    let path = PathBuf::from("target/huge");
+    fs::create_dir_all("target").unwrap();
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    path
 }
 
 /// The messages that stand in the expected texts.

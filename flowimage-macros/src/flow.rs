@@ -108,12 +108,9 @@ fn register(
         .dockerfile
         .as_ref()
         .map(|dockerfile| dockerfile.path.as_str());
-    let parsed = seen
-        .map(|path| folder.resolve(path))
-        .into_iter()
-        .chain(settings.path.clone());
+    let read = folder.read().into_iter().chain(settings.path.clone());
     // The constants track the files: a change of one expands this macro again. The bytes themselves are dropped.
-    let tracked: String = parsed
+    let tracked: String = read
         .map(|path| {
             format!(
                 "const _: &[u8] = ::core::include_bytes!({:?});",

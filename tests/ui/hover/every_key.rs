@@ -159,7 +159,13 @@ use real::prelude::*;
 )]
 fn a() {}
 
-#[flow_image(image = "own", dockerfile = "own.Dockerfile", dockerignore = "own.dockerignore", build_args = { VERSION = "1" }, exec = ["true"])]
+#[flow_image(
+    image = "own",
+    dockerfile = "own.Dockerfile",
+    dockerignore = "own.dockerignore",
+    build_args = { VERSION = "1" },
+    exec = ["true"],
+)]
 fn b() {}
 
 #[flow_image(ignore_healthchecks = true)]
