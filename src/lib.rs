@@ -20,21 +20,18 @@ pub mod prelude {
 /// What the macros' expansions name. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use flowimage_macros::FlowImage;
     pub use flowimage_runtime::flow::{
-        FlowContext, FlowEntry, FlowError, FlowImage as FlowImageTrait, Registered, Run, outcome, parameters,
-        run,
+        FlowEntry, FlowImage as FlowImageTrait, Registered, fallible, infallible, run,
     };
     pub use flowimage_runtime::health::{HealthCheck, verdict};
     pub use flowimage_runtime::parameters::{
-        AnySchema, HasJson, HasSchema, JsonOf, NoJson, Parameter, Parameters, SchemaOf,
+        AnySchema, HasJson, JsonOf, NoJson, Parameter, Parameters, SchemaOf, no_schema, no_value,
     };
-    pub use flowimage_runtime::serde_json::Value;
     pub use flowimage_runtime::{inventory, serde};
 
     pub mod keys {
-        //! One documented item per key, for editors.
-        #![allow(non_upper_case_globals, missing_docs)]
+        //! One documented field per key, for editors.
+        #![allow(missing_debug_implementations, missing_docs)]
         flowimage_macros::__key_documentation!();
     }
 }

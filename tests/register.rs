@@ -112,14 +112,14 @@ fn flows_run_here_with_parameters() {
 fn parameters_that_do_not_fit_are_wrong_usage() {
     let project = Project::new();
     for (arguments, wanted) in [
-        (&["run", "carrier-delays"][..], "missing field `day`"),
+        (&["run", "carrier-delays"][..], "the parameter `day` is missing"),
         (
             &["run", "carrier-delays", "--param", "day=x"],
-            "invalid type: string \"x\", expected u32",
+            "the parameter `day`: invalid type: string \"x\", expected u32",
         ),
         (
             &["run", "carrier-delays", "--param", "day=1", "--param", "zzz=1"],
-            "unknown field `zzz`",
+            "there is no parameter `zzz`, only `day`",
         ),
         (&["run", "carier-delays"], "did you mean `carrier-delays`?"),
         (

@@ -6,8 +6,20 @@ use std::path::PathBuf;
 
 #[test]
 fn messages() {
+    let huge = huge_file();
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*/*.rs");
+    // It is now that they run.
+    drop(cases);
+    fs::remove_file(huge).unwrap();
+}
+
+/// For `values/huge_file.rs`. It takes no room: none of it was ever written.
+fn huge_file() -> PathBuf {
+    let path = PathBuf::from("target/huge");
+    fs::create_dir_all("target").unwrap();
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    path
 }
 
 /// The messages that stand in the expected texts.
@@ -60,4 +72,18 @@ fn enough_cases_and_messages() {
 fn five_mistakes_are_five_errors() {
     let text = fs::read_to_string("tests/ui/values/five_mistakes.stderr").unwrap();
     assert_eq!(text.matches("error: ").count(), 5);
+}
+
+/// `hover/every_key.rs` has the compiler say which field each key leads to; here none of the catalogue is left out.
+#[test]
+fn every_key_leads_to_its_documentation() {
+    let text = fs::read_to_string("tests/ui/hover/every_key.stderr").unwrap();
+    for key in &flowimage_model::keys::KEYS {
+        let message = format!(
+            "error: use of deprecated field `__private::keys::Keys::{}`\n",
+            key.name
+        );
+        assert_eq!(text.matches(&message).count(), 1, "{}", key.name);
+    }
+    assert_eq!(text.matches("error: ").count(), flowimage_model::keys::KEYS.len());
 }

@@ -1,15 +1,17 @@
-//! The attribute: passes its tokens on to the derive, and makes of a function the type that the derive needs.
+//! The attribute: of a function it makes the flow itself; on a type it passes its tokens on to the derive.
 
-use flowimage_model::tree::Mistake;
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
-use quote::quote;
+use flowimage_model::tree::{Findings, Mistake};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Pat, Signature, Type, Visibility};
 
-use crate::diagnostics;
 use crate::facade::{private, private_path};
-use crate::item::{last_segment, parameters_type, returns_result, tokens};
+use crate::flow::{self, Flow};
+use crate::item::{docs, is_option, last_segment, parameters_type, returns_result, tokens};
+use crate::parameters::{Field, json_name};
+use crate::{diagnostics, parameters};
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expansion = match Kind::of(&item) {
@@ -130,66 +132,139 @@ fn function(arguments: &TokenStream, item: &TokenStream) -> Result<TokenStream, 
         visibility,
         signature,
     } = &head;
-    let name = &signature.ident;
-    let type_name = parameters_type(name);
-    let mut fields = Vec::new();
-    let mut passed = Vec::new();
-    let mut bare = signature.clone();
-    for (argument, bare) in signature.inputs.iter().zip(&mut bare.inputs) {
-        let (FnArg::Typed(argument), FnArg::Typed(bare)) = (argument, bare) else {
-            continue;
-        };
-        // Attributes and docs of an argument describe the parameter; the compiler takes none on a function's.
-        bare.attrs.clear();
-        if is_context(&argument.ty) {
-            passed.push(quote!(context));
-            continue;
-        }
-        let Pat::Ident(pattern) = &*argument.pat else {
-            continue;
-        };
-        let (field, ty, field_attributes) = (&pattern.ident, &argument.ty, &argument.attrs);
-        let optional = last_segment(ty)
-            .is_some_and(|last| last == "Option")
-            .then(|| quote!(#[serde(default)]));
-        fields.push(quote!(#(#field_attributes)* #optional #field: #ty));
-        passed.push(quote!(flow.#field));
-    }
-    let docs = attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"));
-    let private = private();
-    let call = if signature.asyncness.is_some() {
-        quote!(#name(#(#passed),*).await)
-    } else {
-        quote!(#name(#(#passed),*))
-    };
-    let outcome = if returns_result(signature) {
-        quote!(#private::outcome(#call))
-    } else {
-        quote!(#private::outcome(::core::result::Result::<_, ::std::string::String>::Ok(#call)))
-    };
-    // The function as it stands, where the compiler takes it so: nothing is then put together again.
+    // The function as it stands, where the compiler takes it so: nothing is then put together again. Docs and attributes
+    // of an argument describe the parameter; the compiler takes none on a function's.
     let function = if signature.inputs.iter().any(has_attributes) {
+        let mut bare = signature.clone();
+        for argument in &mut bare.inputs {
+            if let FnArg::Typed(argument) = argument {
+                argument.attrs.clear();
+            }
+        }
         quote!(#(#attributes)* #visibility #bare #body)
     } else {
         item.clone()
     };
-    let path = private_path();
-    let marks = tokens(&format!(
-        "#[doc(hidden)]
-        #[allow(non_camel_case_types)]
-        #[derive({path}::serde::Deserialize, {path}::FlowImage)]
-        #[serde(crate = \"{path}::serde\", deny_unknown_fields)]"
-    ));
-    Ok(quote! {
-        #function
+    let ty = parameters_type(&signature.ident);
+    let arguments_read = Arguments::of(signature);
+    let holder = arguments_read.holder(&ty);
+    let marks = tokens("#[doc(hidden)] #[allow(dead_code, non_camel_case_types)]");
+    let flow = Flow {
+        ty: &ty,
+        generics: None,
+        name: &signature.ident,
+        docs: docs(attributes),
+        keys: arguments.clone(),
+        parameters: parameters::tokens(&ty, &[], &arguments_read.fields, None),
+        run: arguments_read.run(signature, &ty),
+    };
+    let registered = flow::expand(flow, Findings::default());
+    let holder = quote!(#marks #visibility #holder);
+    Ok([function, holder, registered].into_iter().collect())
+}
 
-        #(#docs)*
-        #marks
-        #[__flow_image(fn #name { #outcome }, #arguments)]
-        #visibility struct #type_name { #(#fields),* }
-    })
+/// The arguments of a flow function.
+struct Arguments<'a> {
+    /// The parameters.
+    fields: Vec<Field<'a>>,
+    /// All arguments in their order: a parameter's place among the fields, none for the context.
+    order: Vec<Option<usize>>,
+    /// Whether one has an attribute that serde's derive must read.
+    attributes: bool,
+}
+
+impl<'a> Arguments<'a> {
+    fn of(signature: &'a Signature) -> Self {
+        let mut arguments = Self {
+            fields: Vec::new(),
+            order: Vec::new(),
+            attributes: false,
+        };
+        for argument in &signature.inputs {
+            let FnArg::Typed(argument) = argument else {
+                continue;
+            };
+            if is_context(&argument.ty) {
+                arguments.order.push(None);
+            } else if let Pat::Ident(pattern) = &*argument.pat {
+                arguments.order.push(Some(arguments.fields.len()));
+                arguments.attributes |= argument.attrs.iter().any(|it| !it.path().is_ident("doc"));
+                arguments.fields.push(Field {
+                    name: &pattern.ident,
+                    ty: &argument.ty,
+                    attributes: &argument.attrs,
+                });
+            }
+        }
+        arguments
+    }
+
+    /// The type that stands for the flow. It holds the parameters only where serde's attributes say how they are read:
+    /// a derive costs the compiler more than all the rest of a flow.
+    fn holder(&self, ty: &Ident) -> TokenStream {
+        if !self.attributes {
+            return quote!(struct #ty;);
+        }
+        let path = private_path();
+        let derive = tokens(&format!(
+            "#[derive({path}::serde::Deserialize)] #[serde(crate = \"{path}::serde\", deny_unknown_fields)]"
+        ));
+        let fields = self.fields.iter().map(|field| {
+            let Field { name, ty, attributes } = field;
+            let optional = is_option(ty).then(|| quote!(#[serde(default)]));
+            quote!(#(#attributes)* #optional #name: #ty)
+        });
+        quote!(#derive struct #ty { #(#fields),* })
+    }
+
+    /// Calls the function with what a run is given.
+    fn run(&self, signature: &Signature, ty: &Ident) -> TokenStream {
+        let function = &signature.ident;
+        let private = private();
+        let (read, values): (_, Vec<_>) = if self.attributes {
+            let names = self.fields.iter().map(|field| field.name);
+            (
+                quote!(let flow: #ty = given.whole()?;),
+                names.map(|name| quote!(flow.#name)).collect(),
+            )
+        } else {
+            let take = |field: &Field<'_>| {
+                let name = json_name(field.name);
+                quote_spanned!(field.ty.span()=> given.take(#name)?)
+            };
+            let each = (!self.fields.is_empty()).then(|| quote!(mut));
+            (
+                quote!(let #each given = given.each()?;),
+                self.fields.iter().map(take).collect(),
+            )
+        };
+        let context = quote!(context);
+        let passed = self
+            .order
+            .iter()
+            .map(|place| place.map_or(&context, |place| &values[place]));
+        let wrap = if returns_result(signature) {
+            quote!(#private::fallible)
+        } else {
+            quote!(#private::infallible)
+        };
+        if signature.asyncness.is_some() {
+            return quote!(|given, context| { #read #wrap(#function(#(#passed),*)) });
+        }
+        // Parameters are read before anything runs; the function is called when its turn comes.
+        let held: Vec<_> = (0..values.len())
+            .map(|number| format_ident!("value_{number}"))
+            .collect();
+        let passed = self.order.iter().map(|place| match place {
+            Some(place) => held[*place].to_token_stream(),
+            None => context.clone(),
+        });
+        quote!(|given, context| {
+            #read
+            #(let #held = #values;)*
+            #wrap(async move { #function(#(#passed),*) })
+        })
+    }
 }
 
 fn has_attributes(argument: &FnArg) -> bool {

@@ -24,10 +24,17 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// Tokens of fixed text. The compiler reads text many times faster than an unoptimised macro strings tokens together,
-/// and macros are unoptimised in most builds.
+/// Tokens of our own text. The compiler reads text many times faster than an unoptimised macro strings tokens together,
+/// and macros are unoptimised in most builds. `proc_macro2` would read it once more beforehand, for text that may be wrong.
 pub(crate) fn tokens(text: &str) -> TokenStream {
-    text.parse().unwrap_or_else(|_| {
+    let read = if proc_macro::is_available() {
+        text.parse()
+            .ok()
+            .map(|tokens: proc_macro::TokenStream| tokens.into())
+    } else {
+        text.parse().ok()
+    };
+    read.unwrap_or_else(|| {
         let message = format!("flowimage wrote what is no Rust, please report it: {text}");
         quote!(::core::compile_error!(#message);)
     })
@@ -41,9 +48,14 @@ pub(crate) fn returns_result(signature: &Signature) -> bool {
     }
 }
 
-/// The type of a flow function's parameters, at the place of the function's name.
+/// The type that stands for a flow function, at the place of the function's name.
 pub(crate) fn parameters_type(function: &Ident) -> Ident {
     format_ident!("__FlowImage_{}", function)
+}
+
+/// Whether a type is written as an `Option`: a parameter that need not be given.
+pub(crate) fn is_option(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| last == "Option")
 }
 
 /// The last name of a type's path.

@@ -174,15 +174,24 @@ fn list(group: &Group, findings: &mut Findings<Span>) -> Vec<Node<Span>> {
 
 /// The text of a string literal; byte and C strings are none.
 fn string(token: &TokenTree) -> Option<String> {
-    let token = match token {
+    match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
             let mut trees = group.stream().into_iter();
             let only = trees.next().filter(|_| trees.next().is_none())?;
-            return string(&only);
+            string(&only)
         }
-        other => other.clone(),
-    };
-    syn::parse2::<syn::LitStr>(token.into())
-        .ok()
-        .map(|literal| literal.value())
+        TokenTree::Literal(literal) => {
+            let written = literal.to_string();
+            // Most are as they are written; the others have escapes, or are raw.
+            let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            if let Some(inner) =
+                inner.filter(|inner| !inner.bytes().any(|byte| byte == b'\\' || byte == b'\r'))
+            {
+                return Some(inner.to_owned());
+            }
+            let parsed: syn::LitStr = syn::parse2(token.clone().into()).ok()?;
+            Some(parsed.value())
+        }
+        _ => None,
+    }
 }

@@ -1,14 +1,16 @@
 //! `#[flow_image(…)]` and `#[derive(FlowImage)]`.
 //!
-//! The derive does the work: it reads the keys, checks them with `flowimage-model`, and writes the Dockerfile as a
-//! `const`. The attribute only carries its tokens there, in whichever order the two stand.
+//! Both read the keys, check them with `flowimage-model`, and write the Dockerfile as a `const`: the attribute on a
+//! function, the derive on a type, where the attribute only carries its tokens there, in whichever order the two stand.
 
 mod attribute;
 mod derive;
 mod diagnostics;
 mod facade;
+mod flow;
 mod health_check;
 mod item;
+mod key_documentation;
 mod keys;
 mod parameters;
 mod place;
@@ -38,20 +40,9 @@ pub fn flow_image_derive(item: TokenStream) -> TokenStream {
     derive::expand(item.into()).into()
 }
 
-/// One documented constant per key, for editors to show. Called by the facade only.
+/// One documented field per key, for editors to show. Called by the facade only.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __key_documentation(_: TokenStream) -> TokenStream {
-    let constants = flowimage_model::keys::KEYS.iter().map(|key| {
-        let name = quote::format_ident!("{}", key.name);
-        let text = format!(
-            "{}\n\nDefault: {}.\n\n```text\n{}\n```",
-            key.meaning, key.default, key.example
-        );
-        quote::quote! {
-            #[doc = #text]
-            pub const #name: () = ();
-        }
-    });
-    quote::quote!(#(#constants)*).into()
+    key_documentation::fields().into()
 }

@@ -1,81 +1,80 @@
 //! The fields of a flow as its parameters: names, docs and defaults as serde has them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::meta::ParseNestedMeta;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, ExprPath, Field, LitStr, Token};
+use syn::{Attribute, Expr, ExprPath, LitStr, Token, Type};
 
-use crate::facade::private;
-use crate::item::{docs, last_segment};
+use crate::facade::{private, private_path};
+use crate::item::{self, docs, is_option};
 
-/// What the runtime makes the JSON schema of. `own` says that the type is the user's, who may have given it a schema.
-pub(crate) fn tokens(input: &DeriveInput, own: bool) -> TokenStream {
-    let private = private();
-    let name = &input.ident;
-    let container = Serde::of(&input.attrs);
-    let Data::Struct(data) = &input.data else {
-        return TokenStream::new();
-    };
-    let mut open = false;
-    let mut fields = Vec::new();
-    for field in &data.fields {
-        let serde = Serde::of(&field.attrs);
-        open |= serde.flatten;
-        let Some(ident) = field.ident.as_ref().filter(|_| !serde.skip && !serde.flatten) else {
-            continue;
-        };
-        let word = ident.to_string();
-        let word = word.strip_prefix("r#").unwrap_or(&word);
-        let json_name = match (&serde.rename, &container.rename_all) {
-            (Some(name), _) => name.clone(),
-            (None, Some(rule)) => renamed(word, rule),
-            (None, None) => word.to_owned(),
-        };
-        let description = docs(&field.attrs);
-        let ty = &field.ty;
-        let schema = schema(ty);
-        let default = default(input, &container, field, &serde);
-        fields.push(quote_spanned! {ty.span()=>
-            #private::Parameter {
-                name: #json_name,
-                description: #description,
-                schema: #schema,
-                default: #default,
-            }
-        });
-    }
-    let whole = own.then(|| schema(&quote!(#name)));
-    let whole = whole.unwrap_or_else(|| quote!(|_| ::core::option::Option::None));
-    quote! {
-        #private::Parameters {
-            fields: &[#(#fields),*],
-            open: #open,
-            whole: #whole,
-        }
-    }
+/// One parameter, as it is written.
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a Ident,
+    pub(crate) ty: &'a Type,
+    pub(crate) attributes: &'a [Attribute],
 }
 
-/// Asks of a type for its schema.
-fn schema(ty: &impl ToTokens) -> TokenStream {
-    let private = private();
-    quote! {
-        |generator| {
-            #[allow(unused_imports)]
-            use #private::{AnySchema as _, HasSchema as _};
-            (&&#private::SchemaOf::<#ty>(::core::marker::PhantomData)).schema(generator)
+/// What the runtime makes the JSON schema of: the fields of a type with these attributes. `own` is the type where it is
+/// the user's, who may have given it a schema.
+pub(crate) fn tokens(
+    name: &Ident,
+    attributes: &[Attribute],
+    fields: &[Field<'_>],
+    own: Option<&Ident>,
+) -> TokenStream {
+    let path = private_path();
+    let container = Serde::of(attributes);
+    let mut open = false;
+    let mut parameters = TokenStream::new();
+    for field in fields {
+        let serde = Serde::of(field.attributes);
+        open |= serde.flatten;
+        if serde.skip || serde.flatten {
+            continue;
         }
+        let word = json_name(field.name);
+        let json_name = match (&serde.rename, &container.rename_all) {
+            (Some(name), _) => name.clone(),
+            (None, Some(rule)) => renamed(&word, rule),
+            (None, None) => word,
+        };
+        let description = docs(field.attributes);
+        let texts = item::tokens(&format!("name: {json_name:?}, description: {description:?},"));
+        let schema = schema(&path, field.ty);
+        let default = default(name, &container, field, &serde);
+        parameters.extend(item::tokens(&format!("{path}::Parameter")));
+        parameters.extend(quote!({ #texts schema: #schema, default: #default },));
     }
+    let whole = match own {
+        Some(ty) => schema(&path, ty),
+        None => item::tokens(&format!("{path}::no_schema")),
+    };
+    let head = item::tokens(&format!("{path}::Parameters"));
+    quote!(#head { fields: &[#parameters], open: #open, whole: #whole })
+}
+
+/// A parameter's name in JSON, where serde is told nothing else.
+pub(crate) fn json_name(name: &Ident) -> String {
+    let word = name.to_string();
+    word.strip_prefix("r#").map_or(word.clone(), str::to_owned)
+}
+
+/// The schema of a type, if it has one: `AnySchema` must be in scope.
+fn schema(path: &str, ty: &impl ToTokens) -> TokenStream {
+    let of = item::tokens(&format!("{path}::SchemaOf"));
+    quote!(<#of<#ty>>::SCHEMA)
 }
 
 /// How the default of a field is made; none where it must be given.
-fn default(input: &DeriveInput, container: &Serde, field: &Field, serde: &Serde) -> TokenStream {
-    let (name, ty) = (&input.ident, &field.ty);
-    let optional = last_segment(ty).is_some_and(|last| last == "Option");
+fn default(name: &Ident, container: &Serde, field: &Field<'_>, serde: &Serde) -> TokenStream {
+    let ty = field.ty;
     let value = match (&serde.default, &container.default) {
         // serde takes a missing `Option` for `None`, and `null` says no more than that it may be missing.
-        (None | Some(Default::OfType), None) if optional => {
-            return quote!(::core::option::Option::Some(|| ::core::option::Option::None));
+        (None | Some(Default::OfType), None) if is_option(ty) => {
+            let path = private_path();
+            return item::tokens(&format!("::core::option::Option::Some({path}::no_value)"));
         }
         (Some(Default::Function(path)), _) => quote!(#path()),
         (Some(Default::OfType), _) => quote!(<#ty as ::core::default::Default>::default()),
@@ -84,10 +83,10 @@ fn default(input: &DeriveInput, container: &Serde, field: &Field, serde: &Serde)
                 Default::Function(path) => quote!(#path()),
                 Default::OfType => quote!(<#name as ::core::default::Default>::default()),
             };
-            let ident = &field.ident;
-            quote!(#whole.#ident)
+            let field = field.name;
+            quote!(#whole.#field)
         }
-        (None, None) => return quote!(::core::option::Option::None),
+        (None, None) => return item::tokens("::core::option::Option::None"),
     };
     let private = private();
     quote_spanned! {ty.span()=>

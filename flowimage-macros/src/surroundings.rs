@@ -17,6 +17,8 @@ use crate::place::Place;
 /// The folder of the crate that is compiled.
 pub(crate) struct CrateFolder {
     path: PathBuf,
+    /// Files whose text a declaration was made of.
+    read: RefCell<Vec<PathBuf>>,
 }
 
 impl CrateFolder {
@@ -40,11 +42,19 @@ impl CrateFolder {
         } else {
             declared
         };
-        Self { path }
+        Self {
+            path,
+            read: RefCell::default(),
+        }
+    }
+
+    /// The files whose text was asked for: Dockerfile and ignore file.
+    pub(crate) fn read(&self) -> Vec<PathBuf> {
+        self.read.borrow().clone()
     }
 
     /// The whole path of one as declared.
-    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
+    fn resolve(&self, path: &str) -> PathBuf {
         self.path.join(path)
     }
 
@@ -139,7 +149,9 @@ impl Surroundings for CrateFolder {
     }
 
     fn text(&self, path: &str) -> Result<String, String> {
-        fs::read_to_string(self.resolve(path)).map_err(|error| match error.kind() {
+        let path = self.resolve(path);
+        self.read.borrow_mut().push(path.clone());
+        fs::read_to_string(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
             std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
             _ => error.to_string(),

@@ -14,6 +14,7 @@ mod stages;
 mod values;
 mod words;
 
+use crate::tree::Position;
 use check::Found;
 pub use instruction::Instruction;
 use lines::LogicalLine;
@@ -24,13 +25,6 @@ pub struct Dockerfile {
     instructions: Vec<Instruction>,
     doubts: Vec<DockerfileDoubt>,
     escape: char,
-}
-
-/// Line and column, both from 1; columns count characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
 }
 
 /// What is wrong with a Dockerfile, and where.
@@ -56,7 +50,7 @@ pub struct DockerfileDoubt {
 }
 
 impl DockerfileMistake {
-    fn new(place: Place, message: impl Into<String>) -> Self {
+    fn new(place: Position, message: impl Into<String>) -> Self {
         Self {
             line: place.line,
             column: place.column,

@@ -172,6 +172,9 @@ struct Scanner<'a> {
     /// Where a `${` stands whose `}` is known to be missing: without this, reading `${A:-${A:-${A:-…` would try
     /// every combination of them.
     unclosed: HashSet<usize>,
+    /// How often a character was looked at.
+    #[cfg(test)]
+    steps: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -181,6 +184,8 @@ impl<'a> Scanner<'a> {
             position: 0,
             broken: None,
             unclosed: HashSet::new(),
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
@@ -191,6 +196,10 @@ impl<'a> Scanner<'a> {
         let mut out = Vec::new();
         let mut start = self.position;
         while let Some(&byte) = bytes.get(self.position) {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
             match byte {
                 b'\\' => {
                     let run = bytes[self.position..].iter().take_while(|&&b| b == b'\\').count();

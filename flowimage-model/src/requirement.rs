@@ -40,16 +40,6 @@ impl Requirement {
         }
         normal
     }
-
-    /// The address, where the requirement names one with `@`.
-    pub fn url(&self) -> Option<&str> {
-        let (before, after) = self.0.split_once('@')?;
-        let names_one = !before.contains([';', '<', '>', '=', '~', '!', '(']);
-        names_one
-            .then(|| after.trim_start_matches([' ', '\t']))?
-            .split([' ', '\t'])
-            .next()
-    }
 }
 
 fn is_name(letter: char) -> bool {
@@ -226,15 +216,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses() {
+    fn names_as_written_and_as_an_index_has_them() {
         let requirement: Requirement = "Foo__Bar.baz[x,y] >=1".parse().unwrap();
         assert_eq!(requirement.name(), "Foo__Bar.baz");
         assert_eq!(requirement.normalized_name(), "foo-bar-baz");
-        assert_eq!(requirement.url(), None);
-        let requirement: Requirement = "a @ https://u@example.com/x ; os_name == 'posix'"
-            .parse()
-            .unwrap();
-        assert_eq!(requirement.url(), Some("https://u@example.com/x"));
     }
 
     #[test]

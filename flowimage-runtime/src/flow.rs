@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::given::Given;
 use crate::parameters::Parameters;
 use crate::task::Observer;
 
@@ -123,8 +124,7 @@ impl<T: Flow> Run for T {
 }
 
 /// The outcome of a flow as JSON, or its error as text.
-#[doc(hidden)]
-pub fn outcome<T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+fn outcome<T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     outcome: Result<T, E>,
 ) -> Result<Value, FlowError> {
     match outcome {
@@ -135,20 +135,28 @@ pub fn outcome<T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     }
 }
 
-/// The parameters of a flow; those that do not fit are an error before anything runs.
-#[doc(hidden)]
-pub fn parameters<T: DeserializeOwned>(parameters: Value) -> Result<T, String> {
-    serde_json::from_value(parameters).map_err(|error| error.to_string())
-}
-
 /// A run under way.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Value, FlowError>> + 'a>>;
 
 /// Starts a flow of this type; parameters that do not fit are an error before anything runs.
 #[doc(hidden)]
-pub fn run<T: Run + 'static>(parameters: Value, context: &FlowContext) -> Result<Running<'_>, String> {
-    let flow: T = self::parameters(parameters)?;
+pub fn run<T: Run + 'static>(given: Given, context: &FlowContext) -> Result<Running<'_>, String> {
+    let flow: T = given.whole()?;
     Ok(Box::pin(flow.run(context)))
+}
+
+/// The run of a flow that is a function with a `Result`.
+#[doc(hidden)]
+pub fn fallible<'a, T: Serialize, E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    call: impl Future<Output = Result<T, E>> + 'a,
+) -> Result<Running<'a>, String> {
+    Ok(Box::pin(async { outcome(call.await) }))
+}
+
+/// The run of a flow that is a function with any other result.
+#[doc(hidden)]
+pub fn infallible<'a, T: Serialize>(call: impl Future<Output = T> + 'a) -> Result<Running<'a>, String> {
+    fallible(async { Ok::<T, String>(call.await) })
 }
 
 /// What the derive leaves of a flow in the program.
@@ -175,14 +183,22 @@ pub struct FlowEntry {
     pub optimized: bool,
     /// Its parameters; see [`FlowEntry::parameters_schema`].
     pub parameters: Parameters,
-    /// Runs the flow.
-    pub run: fn(Value, &FlowContext) -> Result<Running<'_>, String>,
+    /// Runs the flow; see [`FlowEntry::start`].
+    pub run: fn(Given, &FlowContext) -> Result<Running<'_>, String>,
 }
 
 impl FlowEntry {
     /// The JSON schema of the flow's parameters: an object that takes no others, with docs and defaults.
     pub fn parameters_schema(&self) -> Value {
         self.parameters.schema()
+    }
+
+    /// Starts the flow.
+    ///
+    /// # Errors
+    /// Parameters that do not fit, before anything runs.
+    pub fn start<'a>(&self, parameters: Value, context: &'a FlowContext) -> Result<Running<'a>, String> {
+        (self.run)(Given::new(parameters, self.parameters), context)
     }
 }
 

@@ -23,6 +23,7 @@ pub mod exec;
 pub mod failure;
 pub mod file_index;
 pub mod flow;
+pub mod given;
 pub mod gzip;
 pub mod health;
 pub mod ingredients;

@@ -16,7 +16,7 @@ pub struct Parameters {
     /// Whether a field is flattened, so that others may be given too.
     pub open: bool,
     /// The schema of the whole type, where that implements `JsonSchema` itself.
-    pub whole: fn(&mut SchemaGenerator) -> Option<Schema>,
+    pub whole: MakeSchema,
 }
 
 /// One parameter.
@@ -28,7 +28,7 @@ pub struct Parameter {
     /// Its doc comment.
     pub description: &'static str,
     /// The schema of its type, where that implements `JsonSchema`.
-    pub schema: fn(&mut SchemaGenerator) -> Option<Schema>,
+    pub schema: MakeSchema,
     /// Its default: none for a parameter that must be given, and `None` of it where the value is no JSON.
     pub default: Option<fn() -> Option<Value>>,
 }
@@ -88,39 +88,44 @@ fn object(schema: Schema) -> Map<String, Value> {
     }
 }
 
-/// Asks of a type whether it has a schema. Method resolution takes [`HasSchema`] where it fits, else [`AnySchema`]:
-/// a type without a schema may be a parameter, and any JSON then passes the schema.
+/// How the schema of a type is made; none of a type that has none.
+#[doc(hidden)]
+pub type MakeSchema = fn(&mut SchemaGenerator) -> Option<Schema>;
+
+/// Asks of a type whether it has a schema. Its own constant is there where the type implements `JsonSchema`, and hides
+/// that of [`AnySchema`]: a type without a schema may be a parameter, and any JSON then passes the schema.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
-pub struct SchemaOf<T>(pub PhantomData<T>);
+pub struct SchemaOf<T>(PhantomData<T>);
 
-/// The first choice.
-#[doc(hidden)]
-pub trait HasSchema {
+impl<T: JsonSchema> SchemaOf<T> {
     /// The type's schema.
-    fn schema(&self, generator: &mut SchemaGenerator) -> Option<Schema>;
-}
-
-impl<T: JsonSchema> HasSchema for &SchemaOf<T> {
-    fn schema(&self, generator: &mut SchemaGenerator) -> Option<Schema> {
-        Some(T::json_schema(generator))
-    }
+    pub const SCHEMA: MakeSchema = |generator| Some(T::json_schema(generator));
 }
 
 /// The second choice.
 #[doc(hidden)]
 pub trait AnySchema {
     /// No schema.
-    fn schema(&self, generator: &mut SchemaGenerator) -> Option<Schema>;
+    const SCHEMA: MakeSchema = no_schema;
 }
 
-impl<T> AnySchema for SchemaOf<T> {
-    fn schema(&self, _: &mut SchemaGenerator) -> Option<Schema> {
-        None
-    }
+impl<T> AnySchema for SchemaOf<T> {}
+
+/// The schema of a type that has none.
+#[doc(hidden)]
+pub fn no_schema(_: &mut SchemaGenerator) -> Option<Schema> {
+    None
 }
 
-/// Asks of a value whether it is JSON, as [`SchemaOf`] does of a type.
+/// The default of a parameter that may be missing and then is nothing.
+#[doc(hidden)]
+pub fn no_value() -> Option<Value> {
+    None
+}
+
+/// Asks of a value whether it is JSON, as [`SchemaOf`] does of a type: method resolution takes [`HasJson`] where it
+/// fits, else [`NoJson`].
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct JsonOf<T>(pub T);

@@ -112,7 +112,7 @@ pub async fn attempt(
 
 fn on_this_thread(entry: &FlowEntry, parameters: Value, context: &FlowContext, stop: &Stop) -> Outcome {
     let exec = entry.exec();
-    let running = match (entry.run)(parameters.clone(), context) {
+    let running = match entry.start(parameters.clone(), context) {
         Ok(running) if exec.is_empty() => running,
         // The function's parameters were held against the program's; the function itself is not run.
         Ok(_) => Box::pin(crate::exec::run(&exec, parameters, stop)),
@@ -167,8 +167,9 @@ pub async fn stop_on_signals(stop: Stop) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::flow::Running;
+    use crate::given::Given;
 
-    fn entry(run: fn(Value, &FlowContext) -> Result<Running<'_>, String>) -> &'static FlowEntry {
+    fn entry(run: fn(Given, &FlowContext) -> Result<Running<'_>, String>) -> &'static FlowEntry {
         Box::leak(Box::new(FlowEntry {
             name: "f",
             declaration: "",
@@ -188,7 +189,7 @@ mod tests {
         }))
     }
 
-    async fn outcome(run: fn(Value, &FlowContext) -> Result<Running<'_>, String>, stop: &Stop) -> Outcome {
+    async fn outcome(run: fn(Given, &FlowContext) -> Result<Running<'_>, String>, stop: &Stop) -> Outcome {
         attempt(entry(run), Value::Null, FlowContext::new("f"), stop).await
     }
 
@@ -222,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn a_flow_stops_where_it_waits_and_is_left_where_it_does_not() {
         for run in [
-            (|_, _| Ok(Box::pin(std::future::pending()) as Running<'_>)) as fn(Value, &FlowContext) -> _,
+            (|_, _| Ok(Box::pin(std::future::pending()) as Running<'_>)) as fn(Given, &FlowContext) -> _,
             |_, _| {
                 Ok(Box::pin(async {
                     std::thread::sleep(Duration::from_secs(3600));

@@ -1,9 +1,10 @@
 //! One instruction: its word, its flags, its arguments.
 
+use super::DockerfileMistake;
 use super::json::{self, Json};
 use super::lines::LogicalLine;
 use super::words::{self, Word};
-use super::{DockerfileMistake, Place};
+use crate::tree::Position;
 
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +127,7 @@ impl Instruction {
         self.rest_offset + offset
     }
 
-    pub(super) fn place(&self, offset: usize) -> Place {
+    pub(super) fn place(&self, offset: usize) -> Position {
         self.source.place(offset)
     }
 

@@ -1,13 +1,14 @@
 //! From a text to its instructions as one line each: directives, comments, continuations, here-documents.
 
-use super::{DockerfileMistake, Place, heredoc};
+use super::{DockerfileMistake, heredoc};
+use crate::tree::Position;
 
 /// An instruction as a builder reads it, in one line, with the place of each character in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LogicalLine {
     pub(super) text: String,
     /// Where each of the joined pieces begins in `text`, and stands in the file.
-    pieces: Vec<(usize, Place)>,
+    pieces: Vec<(usize, Position)>,
 }
 
 impl LogicalLine {
@@ -17,21 +18,21 @@ impl LogicalLine {
             text: String::new(),
             pieces: Vec::new(),
         };
-        line.push(text, Place { line: 1, column: 1 });
+        line.push(text, Position { line: 1, column: 1 });
         line
     }
 
-    fn push(&mut self, piece: &str, place: Place) {
+    fn push(&mut self, piece: &str, place: Position) {
         self.pieces.push((self.text.len(), place));
         self.text.push_str(piece);
     }
 
     /// Where a byte of the joined text stands in the file.
-    pub(super) fn place(&self, offset: usize) -> Place {
+    pub(super) fn place(&self, offset: usize) -> Position {
         let piece = self.pieces.iter().rev().find(|(start, _)| *start <= offset);
-        let (start, place) = piece.copied().unwrap_or((0, Place { line: 1, column: 1 }));
+        let (start, place) = piece.copied().unwrap_or((0, Position { line: 1, column: 1 }));
         let before = self.text.get(start..offset).unwrap_or_default();
-        Place {
+        Position {
             line: place.line,
             column: place.column + before.chars().count(),
         }
@@ -44,7 +45,7 @@ pub(super) struct Lines {
     /// What continues a line and protects characters: `\`, or a backquote where the directive says so.
     pub(super) escape: char,
     /// Where the directive that says so stands.
-    pub(super) escape_place: Option<Place>,
+    pub(super) escape_place: Option<Position>,
     pub(super) mistakes: Vec<DockerfileMistake>,
 }
 
@@ -62,7 +63,7 @@ pub(super) fn read(text: &str) -> Lines {
     while let Some((number, line)) = lines.next() {
         let start = line.len() - line.trim_start().len();
         let content = &line[start..];
-        let place = Place {
+        let place = Position {
             line: number,
             column: line[..start].chars().count() + 1,
         };
@@ -97,7 +98,7 @@ pub(super) fn read(text: &str) -> Lines {
             let (piece, more) = continued(line, found.escape);
             joined.push(
                 piece,
-                Place {
+                Position {
                     line: number,
                     column: 1,
                 },
@@ -132,7 +133,7 @@ pub(super) fn read(text: &str) -> Lines {
 
 impl Lines {
     /// Reads a comment that may be a directive; `None` where directives are over.
-    fn directive(&mut self, comment: &str, place: Place, mut seen: Vec<String>) -> Option<Vec<String>> {
+    fn directive(&mut self, comment: &str, place: Position, mut seen: Vec<String>) -> Option<Vec<String>> {
         let (name, value) = comment.trim_start_matches('#').split_once('=')?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
         if !matches!(name.as_str(), "syntax" | "escape" | "check") || value.is_empty() {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::check::Found;
 use super::instruction::Instruction;
-use super::{Dockerfile, DockerfileDoubt, DockerfileMistake, Place};
+use super::{Dockerfile, DockerfileDoubt, DockerfileMistake};
 use crate::declaration::Base;
 use crate::declare::UNPINNED_BASE;
 use crate::suggest::suggest;
+use crate::tree::Position;
 
 /// One stage: its name, the external image it stands on in the end, and its user.
 pub(super) struct Stage {
@@ -16,7 +17,7 @@ pub(super) struct Stage {
     pub(super) user: Option<String>,
     /// Whether the base stands in the file, rather than in the default of an `ARG`.
     written: bool,
-    place: Place,
+    place: Position,
 }
 
 /// What builders set before the first `FROM`.
@@ -94,7 +95,7 @@ pub(super) fn check(file: &Dockerfile, found: &mut Found) {
     let Some(first) = file.instructions.iter().position(|it| it.word == "FROM") else {
         found.mistakes.push(
             DockerfileMistake::new(
-                Place { line: 1, column: 1 },
+                Position { line: 1, column: 1 },
                 "no FROM: a Dockerfile starts from an image",
             )
             .with_help("begin with `FROM debian:bookworm-slim`, say"),

@@ -3,6 +3,7 @@
 //! Source: <https://packaging.python.org/en/latest/specifications/dependency-specifiers/#environment-markers>.
 
 use super::Cursor;
+use super::version::OPERATORS;
 use crate::suggest::suggest;
 use crate::value_error::{ValueError, shown};
 
@@ -65,7 +66,6 @@ fn alternatives(cursor: &mut Cursor<'_>, depth: usize) -> Result<(), ValueError>
 fn comparison(cursor: &mut Cursor<'_>) -> Result<(), ValueError> {
     operand(cursor)?;
     cursor.space();
-    const SIGNS: [&str; 8] = ["===", "==", "~=", "!=", "<=", ">=", "<", ">"];
     let negated = word(cursor, "not");
     if negated {
         let before = cursor.at;
@@ -73,7 +73,7 @@ fn comparison(cursor: &mut Cursor<'_>) -> Result<(), ValueError> {
         if cursor.at == before || !word(cursor, "in") {
             return Err(cursor.error("after `not` of a marker follows `in`"));
         }
-    } else if !word(cursor, "in") && !SIGNS.iter().any(|sign| cursor.eat(sign)) {
+    } else if !word(cursor, "in") && !OPERATORS.iter().any(|sign| cursor.eat(sign)) {
         return Err(cursor.error("a marker compares: `python_version < \"3.12\"`"));
     }
     cursor.space();

@@ -6,7 +6,7 @@ use super::Cursor;
 use crate::value_error::ValueError;
 
 /// Comparisons, those that begin like another first.
-const OPERATORS: [&str; 8] = ["===", "~=", "==", "!=", "<=", ">=", "<", ">"];
+pub(super) const OPERATORS: [&str; 8] = ["===", "~=", "==", "!=", "<=", ">=", "<", ">"];
 
 /// Whether a condition begins here.
 pub(super) fn starts(text: &str) -> bool {
@@ -25,7 +25,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), ValueError> {
         return Ok(());
     }
     let rest = cursor.rest().to_ascii_lowercase();
-    let mut version = Version { text: &rest, at: 0 };
+    let mut version = Cursor { text: &rest, at: 0 };
     let Some(numbers) = version.release() else {
         return Err(cursor.error(&format!("after `{operator}` a version such as `1.2` follows")));
     };
@@ -57,29 +57,10 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<(), ValueError> {
     Ok(())
 }
 
-/// A version in lower case, being read.
-struct Version<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Version<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn eat(&mut self, sign: &str) -> bool {
-        let found = self.rest().starts_with(sign);
-        if found {
-            self.at += sign.len();
-        }
-        found
-    }
-
+/// The parts of a version, in lower case.
+impl Cursor<'_> {
     fn digits(&mut self) -> bool {
-        let length = self.rest().bytes().take_while(u8::is_ascii_digit).count();
-        self.at += length;
-        length > 0
+        !self.take(|it| it.is_ascii_digit()).is_empty()
     }
 
     /// `v1!2.3.4`: how many numbers the release has; `None` where there is none.
@@ -141,11 +122,7 @@ impl<'a> Version<'a> {
     /// `+abc.1`.
     fn local(&mut self) -> bool {
         let before = self.at;
-        let part = |it: &mut Self| {
-            let length = it.rest().bytes().take_while(u8::is_ascii_alphanumeric).count();
-            it.at += length;
-            length > 0
-        };
+        let part = |it: &mut Self| !it.take(|it| it.is_ascii_alphanumeric()).is_empty();
         if !(self.eat("+") && part(self)) {
             self.at = before;
             return false;

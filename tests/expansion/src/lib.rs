@@ -42,6 +42,10 @@ async fn everything(
 #[flow_image]
 fn nothing() {}
 
+/// With a Dockerfile, which has an ignore file, and a file that is declared.
+#[flow_image(dockerfile = "own.Dockerfile", files = { "Cargo.toml" => "/Cargo.toml" })]
+fn own() {}
+
 /// A type, the derive above the attribute.
 #[derive(Debug, FlowImage, serde::Deserialize)]
 #[flow_image(name = "derive-first")]

@@ -1,0 +1,2 @@
+FROM debian:bookworm-slim
+COPY Cargo.toml /etc/expansion.toml

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(dry_run = ["day"])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use flowimage::prelude::*;
+
+#[flow_image(dynamic_libraries = ["tdsodbc"])]
+fn flow() {}
+
+fn main() {}

@@ -1,0 +1,3 @@
+FROM debian:bookworm-slim
+ARG VERSION
+COPY flowimage.toml /etc/flow.toml
