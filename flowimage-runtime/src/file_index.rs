@@ -79,7 +79,8 @@ pub struct FileIndex {
     /// Files that are being read.
     reading: Turns<PathBuf>,
     hashed: AtomicU64,
-    saved: AtomicU64,
+    /// How many of them were hashed by the time of the last save.
+    saved: Mutex<u64>,
 }
 
 impl FileIndex {
@@ -91,7 +92,7 @@ impl FileIndex {
             learnt: Mutex::default(),
             reading: Turns::default(),
             hashed: AtomicU64::new(0),
-            saved: AtomicU64::new(0),
+            saved: Mutex::new(0),
         }
     }
 
@@ -200,8 +201,10 @@ impl FileIndex {
 
     /// Keeps what was learnt. An index that cannot be written costs time, nothing else.
     pub fn save(&self) {
+        // One at a time: what is written last knows the most.
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
         let hashed = self.hashed();
-        if self.saved.swap(hashed, Ordering::Relaxed) == hashed {
+        if std::mem::replace(&mut *saved, hashed) == hashed {
             return;
         }
         let learnt = self.learnt();

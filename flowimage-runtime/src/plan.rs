@@ -236,9 +236,13 @@ impl<'a> Plan<'a> {
         None
     }
 
-    /// The digest of a base that this command read where it comes from, to know the environment on it.
+    /// The digest of a base that this command read where it comes from, to know the environment on it, and did not need an
+    /// engine for.
     #[cfg(all(feature = "engine", feature = "registry"))]
     fn read(&self, reference: &str) -> Option<Digest> {
+        if crate::environment::seen(self.session, &self.unit.declaration, reference).is_some() {
+            return None;
+        }
         let read = self.session.base_contents.get(&self.base_key(reference))?.ok()?;
         read.map(|(_, digest)| digest)
     }
@@ -270,10 +274,7 @@ impl<'a> Plan<'a> {
         if self.is_embedded() && ask != Ask::Engine {
             return Ok(None);
         }
-        // What was not seen in the engine, but read where it comes from, need not be looked for there.
-        if crate::environment::seen(self.session, &self.unit.declaration, reference).is_none()
-            && let read @ Some(_) = self.read(reference)
-        {
+        if let read @ Some(_) = self.read(reference) {
             return Ok(read);
         }
         // Without a registration there is nothing to compare with, and a base that is not here is pulled later.

@@ -323,11 +323,17 @@ fn stages(
                     }
                 }
             }
-            work.end().await;
+            let mut done = work.end().await;
             if status == INTERRUPTED {
                 for unit in &left {
                     shown.done(unit.entry.name);
-                    report.failed(unit, &interrupted().into(), out, err);
+                    // One that was done by then may be registered.
+                    let place = done.iter().position(|(it, _)| it.entry.name == unit.entry.name);
+                    let outcome = place.map(|place| done.swap_remove(place).1);
+                    match outcome.unwrap_or_else(|| Err(interrupted().into())) {
+                        Ok(done) => report.done(unit, &done, out, err),
+                        Err(stopped) => report.failed(unit, &stopped, out, err),
+                    }
                 }
                 session.settle().await;
             }

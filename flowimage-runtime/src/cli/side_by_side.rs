@@ -90,9 +90,15 @@ impl<'a, T> Work<'a, T> {
         }
     }
 
-    /// Cancels what is under way, and waits until it has ended.
-    pub(super) async fn end(mut self) {
+    /// Cancels what is under way, and waits until it has ended. Gives the outcomes of what was done by then.
+    pub(super) async fn end(mut self) -> Vec<(&'a FlowUnit, T)> {
         let _ = self.stop.send(true);
-        while self.outcomes.recv().await.is_some() {}
+        while let Some((index, outcome)) = self.outcomes.recv().await {
+            self.waiting.insert(index, outcome);
+        }
+        let units = self.units;
+        let done = self.waiting.into_iter();
+        done.filter_map(|(index, outcome)| Some((units.get(index)?, outcome)))
+            .collect()
     }
 }
