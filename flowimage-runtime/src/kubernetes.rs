@@ -3,8 +3,6 @@
 //! The types are Kubernetes' own. What a cluster adds to a flow stands in `[kubernetes]` of `flowimage.toml`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flowimage_model::schedule::{Rhythm, Schedule};
