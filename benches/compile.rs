@@ -26,37 +26,44 @@ fn main() {
 }
 
 /// What 200 items add to `cargo check` after an edit elsewhere in their crate.
+///
+/// A flow that is a function has no serde derive of its own. What one would cost is shown beside it.
 fn incremental(rounds: usize) {
+    // Each beside a crate with the same dependencies, so that these count on neither side.
+    let flowimage = "flowimage = { path = \"ROOT\" }\nserde = { version = \"1\", features = [\"derive\"] }";
+    let thiserror = "thiserror = \"2\"";
     let crates = [
-        Bench::new("flows", "flowimage = { path = \"ROOT\" }", &flows()),
-        Bench::new(
-            "parameters",
-            "serde = { version = \"1\", features = [\"derive\"] }",
-            &parameters(),
-        ),
-        Bench::new("errors", "thiserror = \"2\"", &errors(true)),
-        Bench::new("plain-errors", "", &errors(false)),
+        Bench::new("flows", flowimage, &flows()),
+        Bench::new("functions", flowimage, &functions(false)),
+        Bench::new("parameters", flowimage, &functions(true)),
+        Bench::new("errors", thiserror, &errors(true)),
+        Bench::new("plain-errors", thiserror, &errors(false)),
     ];
     for bench in &crates {
         bench.check();
     }
-    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut times: [Vec<Duration>; 5] = Default::default();
     for round in 0..rounds {
         for (bench, times) in crates.iter().zip(&mut times) {
             bench.edit(round);
             times.push(bench.check());
         }
     }
-    let [flows, parameters, errors, plain] = times.map(|times| median(times).as_secs_f64());
-    let (ours, theirs) = (flows - parameters, errors - plain);
+    let [flows, functions, parameters, errors, plain] = times.map(|times| median(times).as_secs_f64());
+    let (ours, serde, theirs) = (flows - functions, parameters - functions, errors - plain);
     println!("incremental cargo check of {ITEMS} items, medians of {rounds} alternating rounds, seconds");
-    println!("  flows of ten keys             {flows:.3}");
-    println!("  serde derives of their parameters {parameters:.3}");
-    println!("  thiserror::Error derives      {errors:.3}");
-    println!("  the same enums, nothing derived {plain:.3}");
+    println!("  flows of ten keys                {flows:.3}");
+    println!("  the same functions, no flows     {functions:.3}");
+    println!("  with serde derives of parameters {parameters:.3}");
+    println!("  thiserror::Error derives         {errors:.3}");
+    println!("  the same enums, nothing derived  {plain:.3}");
     println!(
-        "  flowimage adds {ours:.3}, thiserror {theirs:.3}: ratio {:.2} (goal: at most 1)",
+        "  flowimage adds {ours:.3}, thiserror {theirs:.3}: ratio {:.2}",
         ours / theirs
+    );
+    println!(
+        "  beyond serde derives of the parameters ({serde:.3}): ratio {:.2} (goal: at most 1)",
+        (ours - serde) / theirs
     );
 }
 
@@ -224,9 +231,9 @@ async fn orders_{number}(day: String, batch: u32) -> Result<u32, std::io::Error>
     source
 }
 
-/// The flows' functions with the types of their parameters, by hand.
-fn parameters() -> String {
-    let mut source = String::new();
+/// The flows' functions; with the types of their parameters, by hand.
+fn functions(parameters: bool) -> String {
+    let mut source = String::from("use flowimage as _;\n");
     for number in 0..ITEMS {
         write!(
             source,
@@ -236,12 +243,20 @@ async fn orders_{number}(day: String, batch: u32) -> Result<u32, std::io::Error>
     let rows = day.len() as u32;
     Ok(rows + batch + {number})
 }}
+"
+        )
+        .unwrap();
+        if parameters {
+            write!(
+                source,
+                r"
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Orders{number} {{ day: String, batch: u32 }}
 "
-        )
-        .unwrap();
+            )
+            .unwrap();
+        }
     }
     source
 }
@@ -260,7 +275,7 @@ fn errors(derived: bool) -> String {
         }
     };
     let from = if derived { "#[from] " } else { "" };
-    let mut source = String::new();
+    let mut source = String::from("use thiserror as _;\n");
     for number in 0..ITEMS {
         write!(
             source,

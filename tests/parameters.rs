@@ -36,6 +36,17 @@ fn arguments(
     let _ = (day, batch, speed, limit, r#type, opaque);
 }
 
+/// Read as serde's attributes say.
+#[flow_image()]
+async fn read_by_serde(
+    #[serde(rename = "in")] input: u8,
+    #[serde(default = "fast")] speed: Speed,
+    limit: Option<u8>,
+    context: &FlowContext,
+) -> Result<(u8, Speed, Option<u8>, String), std::io::Error> {
+    Ok((input, speed, limit, context.flow.clone()))
+}
+
 #[derive(FlowImage, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[flow_image()]
@@ -90,6 +101,29 @@ fn schema(flow: &str) -> Value {
     assert_eq!((status, String::from_utf8_lossy(&err).as_ref()), (0, ""));
     let described: Value = serde_json::from_slice(&out).unwrap();
     described["parameters"].clone()
+}
+
+/// Runs a flow: its result, or what is said on standard error.
+fn run(arguments: &[&str]) -> Result<Value, String> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let words = ["program", "run"].iter().chain(arguments).map(Into::into);
+    match flowimage_runtime::cli::main(words, &mut out, &mut err) {
+        0 => Ok(serde_json::from_slice(&out).unwrap()),
+        _ => Err(String::from_utf8(err).unwrap()),
+    }
+}
+
+#[test]
+fn attributes_of_a_functions_arguments_are_obeyed() {
+    assert_eq!(
+        run(&["read-by-serde", "--param", "in=3"]),
+        Ok(json!([3, "fast", null, "read-by-serde"]))
+    );
+    let said = run(&["read-by-serde", "--param", "input=3"]).unwrap_err();
+    assert!(
+        said.contains("unknown field `input`, expected one of `in`"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -14,8 +14,9 @@ pub(crate) fn fields() -> TokenStream {
         )
     });
     quote! {
-        pub struct Keys { #(#[doc = #texts] pub #names: (),)* }
-        pub const KEYS: Keys = Keys { #(#names: ()),* };
+        pub struct Key;
+        pub struct Keys { #(#[doc = #texts] pub #names: Key,)* }
+        pub const KEYS: Keys = Keys { #(#names: Key),* };
     }
 }
 
@@ -29,8 +30,8 @@ mod tests {
     #[test]
     fn every_key_is_a_documented_field() {
         let file: File = syn::parse2(fields()).unwrap();
-        let Item::Struct(item) = &file.items[0] else {
-            panic!("the struct is first")
+        let Item::Struct(item) = &file.items[1] else {
+            panic!("the struct of keys stands below that of one")
         };
         let fields: Vec<_> = item.fields.iter().collect();
         assert_eq!(fields.len(), KEYS.len());
