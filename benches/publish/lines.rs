@@ -37,6 +37,7 @@ const CLASSIC: &str =
 const BUILDAH: &str = "export STORAGE=\"--root $BUILDAH/root --runroot $BUILDAH/run\" && \
     buildah $STORAGE build -q --layers -t $REGISTRY/peer/buildah . && \
     buildah $STORAGE push -q --tls-verify=false $REGISTRY/peer/buildah";
+const PREFECT: &str = "$PREFECT1 $PREFECT1_STORAGE $REGISTRY/peer $PWD/app";
 const BUILDKIT_20: &str = "for i in $(seq -w 20); do \
     DOCKER_BUILDKIT=1 docker build -q --build-arg FLOW=flow_$i -t $REGISTRY/peer/flow_$i . && \
     docker push -q $REGISTRY/peer/flow_$i || exit 1; done";
@@ -53,7 +54,7 @@ pub(crate) fn all() -> Vec<Line> {
             data: false,
             before: Before::Nothing,
             ours: "exec $PROGRAM register flow-01 --registry $REGISTRY/ours --quiet",
-            peers: &[BUILDKIT, CLASSIC, BUILDAH],
+            peers: &[BUILDKIT, CLASSIC, BUILDAH, PREFECT],
             floor: Floor::Known {
                 images: 1,
                 files: false,
@@ -92,7 +93,7 @@ pub(crate) fn all() -> Vec<Line> {
             data: false,
             before: Before::Change,
             ours: "exec $PROGRAM register flow-01 --registry $REGISTRY/ours --quiet --no-check --engine none",
-            peers: &[BUILDKIT, CLASSIC, BUILDAH],
+            peers: &[BUILDKIT, CLASSIC, BUILDAH, PREFECT],
             floor: Floor::Publish {
                 images: 1,
                 load: false,

@@ -225,6 +225,14 @@ impl Place {
             .env("PROGRAM", self.program())
             .env("REGISTRY", &self.registry)
             .env("BUILDAH", self.path("buildah"))
+            .env(
+                "PREFECT1",
+                std::env::var_os("FLOWIMAGE_BENCH_PREFECT1").unwrap_or_default(),
+            )
+            .env(
+                "PREFECT1_STORAGE",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/benches/publish/prefect1.py"),
+            )
             .env("ROUND", self.round().to_string())
             .env("BUILDAH_ISOLATION", "chroot")
             .env_remove("CARGO_MANIFEST_DIR");

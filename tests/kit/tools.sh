@@ -3,14 +3,16 @@
 
 # tool NAME: prints the path of the program, installed under target/test-cache.
 tool() {
-    local name=$1 pin home
+    local name=$1 pins home program
     case "$name" in
-        kubernetes-validate) pin='kubernetes-validate==1.37.0' ;;
-        *) fail "no such tool: '$name' (there is: kubernetes-validate)" ;;
+        kubernetes-validate) pins=('kubernetes-validate==1.37.0') ;;
+        # For benchmarks. Without the bounds its client of the engine does not start.
+        prefect1) pins=('prefect==1.4.1' 'docker<7' 'requests<2.32' 'urllib3<2' 'setuptools<81') program=python ;;
+        *) fail "no such tool: '$name' (there is: kubernetes-validate, prefect1)" ;;
     esac
     home=$CACHE/tools/$name
-    pypi "$home" tools "$pin"
-    echo "$home/bin/$name"
+    pypi "$home" tools "${pins[@]}"
+    echo "$home/bin/${program:-$name}"
 }
 
 # pypi FOLDER PACKAGES PIN...: an environment of Python with what is pinned, made anew where it has something else.
