@@ -7,12 +7,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
@@ -28,12 +27,6 @@ const HEADER: &str = "flowimage files 2 ";
 
 /// What stands between a path and what is known of the file: no path has it.
 const AFTER_PATH: char = '\0';
-
-/// Threads that look at files, at most.
-const THREADS: usize = 8;
-
-/// Fewer files than this are looked at by one thread.
-const FEW: usize = 64;
 
 /// What the file system says of a file. Any change of the content changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,48 +89,19 @@ impl FileIndex {
         }
     }
 
-    /// The digest of each file, in their order, and where a file was looked at before, as it was then.
-    ///
-    /// # Errors
-    /// A file cannot be read, or changed while it was.
-    pub(crate) fn digests(&self, files: &[(&Path, Option<Stat>)]) -> Result<Vec<Digest>, LayerError> {
-        let each = |files: &[(&Path, Option<Stat>)]| {
-            let digests = files.iter().map(|(file, seen)| self.digest_of(file, *seen));
-            digests.collect::<Result<Vec<_>, _>>()
-        };
-        let threads = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(THREADS);
-        if files.len() < FEW || threads == 1 {
-            return each(files);
-        }
-        let share = files.len().div_ceil(threads);
-        let shares = thread::scope(|scope| {
-            let workers: Vec<_> = files
-                .chunks(share)
-                .map(|files| scope.spawn(|| each(files)))
-                .collect();
-            workers
-                .into_iter()
-                .map(|worker| {
-                    worker
-                        .join()
-                        .unwrap_or_else(|_| Err(LayerError::Write(io::Error::other("a thread died"))))
-                })
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        Ok(shares.into_iter().flatten().collect())
-    }
-
     /// The digest of a file.
     ///
     /// # Errors
     /// It cannot be read, or changed while it was.
     pub fn digest(&self, file: &Path) -> Result<Digest, LayerError> {
-        self.digest_of(file, None)
+        self.digest_as_seen(file, None)
     }
 
-    fn digest_of(&self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
+    /// The digest of a file, and where it was looked at before, as it was then.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed while it was.
+    pub(crate) fn digest_as_seen(&self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
         let stat = match seen {
             Some(stat) => stat,
             None => look(file)?,
@@ -309,6 +273,8 @@ fn line(path: &str, stat: &Stat, digest: &Digest) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
     use crate::oci::sha256;
 
@@ -426,25 +392,6 @@ mod tests {
             assert_eq!(hashed(&index), 4);
             index.save();
             assert_eq!(fs::read_to_string(&kept).unwrap(), good);
-        }
-    }
-
-    #[test]
-    fn many_files_by_several_threads_come_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let files: Vec<PathBuf> = (0..200)
-            .map(|number| {
-                let file = folder.path().join(number.to_string());
-                fs::write(&file, number.to_string()).unwrap();
-                file
-            })
-            .collect();
-        let files: Vec<_> = files.iter().map(|file| (file.as_path(), None)).collect();
-        let digests = FileIndex::new(folder.path().join("index"))
-            .digests(&files)
-            .unwrap();
-        for (number, digest) in digests.iter().enumerate() {
-            assert_eq!(*digest, sha256(number.to_string().as_bytes()));
         }
     }
 }

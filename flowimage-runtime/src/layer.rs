@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::advice::Advise;
 use crate::file_index::{FileIndex, Stat};
 use crate::gzip::GzipWriter;
 use crate::layout::{Layout, LayoutError};
 use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Source, media_type, sha256};
+
+/// Threads that look at the entries of a layer, at most.
+const THREADS: usize = 8;
+
+/// Fewer entries than this are looked at by one thread.
+const FEW: usize = 64;
 
 /// What an entry of a layer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +79,19 @@ pub struct Entry {
     pub mode: u32,
     /// Owner, and group of the same number.
     pub owner: u32,
+}
+
+impl Entry {
+    fn digest(&self, file: impl Fn(&HostFile) -> Result<Digest, LayerError>) -> Result<Digest, LayerError> {
+        let content = match &self.content {
+            Content::Folder => "folder".to_owned(),
+            Content::Link(target) => format!("link {target}"),
+            Content::Bytes(bytes) => format!("file {}", sha256(bytes)),
+            Content::Host(host) => format!("file {}", file(host)?),
+        };
+        let text = format!("{:o} {} {content}", self.mode, self.owner);
+        Ok(sha256(text.as_bytes()))
+    }
 }
 
 /// Why a layer could not be made.
@@ -155,7 +175,7 @@ impl LayerBuilder {
     /// # Errors
     /// A file cannot be read.
     pub fn digests(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
-        self.digests_of(files, |file| (&file.path, None))
+        self.digests_of(|file| files.digest(&file.path))
     }
 
     /// The same, of files as they were when their folders were walked: one look at each is enough.
@@ -163,34 +183,40 @@ impl LayerBuilder {
     /// # Errors
     /// A file cannot be read.
     pub fn digests_when_walked(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
-        self.digests_of(files, |file| (&file.path, file.seen))
+        self.digests_of(|file| files.digest_as_seen(&file.path, file.seen))
     }
 
-    fn digests_of<'a>(
-        &'a self,
-        files: &FileIndex,
-        host: impl Fn(&'a HostFile) -> (&'a Path, Option<Stat>),
-    ) -> Result<Vec<(&'a str, Digest)>, LayerError> {
-        let hosts: Vec<_> = self
-            .entries
-            .values()
-            .filter_map(|entry| match &entry.content {
-                Content::Host(file) => Some(host(file)),
-                _ => None,
-            })
-            .collect();
-        let mut hosts = files.digests(&hosts)?.into_iter();
-        let entries = self.entries.iter().map(|(path, entry)| {
-            let content = match &entry.content {
-                Content::Folder => "folder".to_owned(),
-                Content::Link(target) => format!("link {target}"),
-                Content::Bytes(bytes) => format!("file {}", sha256(bytes)),
-                Content::Host(_) => format!("file {}", hosts.next().as_ref().map_or("", Digest::as_str)),
-            };
-            let text = format!("{:o} {} {content}", entry.mode, entry.owner);
-            (path.as_str(), sha256(text.as_bytes()))
-        });
-        Ok(entries.collect())
+    /// By several threads where there is much to look at.
+    fn digests_of(
+        &self,
+        file: impl Fn(&HostFile) -> Result<Digest, LayerError> + Sync,
+    ) -> Result<Vec<(&str, Digest)>, LayerError> {
+        let entries: Vec<(&str, &Entry)> = self.entries().collect();
+        let each = |entries: &[(&'_ str, &Entry)]| {
+            let digests = entries.iter().map(|(_, entry)| entry.digest(&file));
+            digests.collect::<Result<Vec<_>, _>>()
+        };
+        let threads = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS);
+        let digests = if entries.len() < FEW || threads == 1 {
+            each(&entries)?
+        } else {
+            let shares = thread::scope(|scope| {
+                let workers: Vec<_> = entries
+                    .chunks(entries.len().div_ceil(threads))
+                    .map(|entries| scope.spawn(|| each(entries)))
+                    .collect();
+                let died = |_| Err(LayerError::Write(io::Error::other("a thread died")));
+                workers
+                    .into_iter()
+                    .map(|worker| worker.join().unwrap_or_else(died))
+                    .collect::<Result<Vec<_>, _>>()
+            })?;
+            shares.into_iter().flatten().collect()
+        };
+        let paths = entries.into_iter().map(|(path, _)| path);
+        Ok(paths.zip(digests).collect())
     }
 
     /// Adds an entry at an absolute path; a later one at the same path replaces the earlier. Folders above it are
@@ -200,12 +226,17 @@ impl LayerBuilder {
         if path.is_empty() {
             return;
         }
-        for (index, _) in path.match_indices('/') {
-            self.entries.entry(path[..index].to_owned()).or_insert(Entry {
+        for (index, _) in path.rmatch_indices('/') {
+            // Where it is known, all above it is.
+            if self.entries.contains_key(&path[..index]) {
+                break;
+            }
+            let folder = Entry {
                 content: Content::Folder,
                 mode: 0o755,
                 owner: 0,
-            });
+            };
+            self.entries.insert(path[..index].to_owned(), folder);
         }
         self.entries.insert(path.to_owned(), entry);
     }
@@ -450,6 +481,30 @@ mod tests {
         };
         assert_ne!(layer("a", 0o644), layer("b", 0o644));
         assert_ne!(layer("a", 0o644), layer("a", 0o755));
+    }
+
+    #[test]
+    fn many_entries_looked_at_by_several_threads_come_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = LayerBuilder::new();
+        for number in 0..200 {
+            let file = folder.path().join(number.to_string());
+            fs::write(&file, number.to_string()).unwrap();
+            all.host(&format!("/a/b/{number}"), &file).unwrap();
+        }
+        let files = FileIndex::new(folder.path().join("index"));
+        let digests = all.digests(&files).unwrap();
+        // With the two folders.
+        assert_eq!(digests.len(), 202);
+        assert!(digests.is_sorted_by_key(|(path, _)| *path));
+        for number in 0..200 {
+            let mut one = LayerBuilder::new();
+            let path = format!("a/b/{number}");
+            one.host(&path, &folder.path().join(number.to_string())).unwrap();
+            let of_path = |(known, _): &&(&str, Digest)| *known == path;
+            let alone = one.digests(&files).unwrap();
+            assert_eq!(digests.iter().find(of_path), alone.iter().find(of_path));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs::File;
 #[cfg(feature = "registry")]
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 #[cfg(any(feature = "engine", feature = "prefect"))]
 use tokio::sync::OnceCell;
@@ -56,6 +56,10 @@ pub struct Session {
     /// What bases are made of, and the digests of their manifests, where they could be read without an engine.
     #[cfg(all(feature = "engine", feature = "registry"))]
     pub(crate) base_contents: Shared<Option<(Digest, Digest)>>,
+    /// What layers hold, by their digest: read once for all flows that have them.
+    pub(crate) layers_seen: Shared<Arc<crate::check::layer::LayerEntries>>,
+    /// Digests of the code of flow binaries, by path.
+    pub(crate) codes: Shared<Option<Digest>>,
     /// Runs of images that have nothing to do but say what they are, by all that they depend on.
     pub(crate) runs: Shared<crate::check::Ran>,
     files: OnceLock<FileIndex>,
@@ -107,6 +111,8 @@ impl Session {
             base_contents: Shared::default(),
             #[cfg(feature = "engine")]
             bases: Shared::default(),
+            layers_seen: Shared::default(),
+            codes: Shared::default(),
             runs: Shared::default(),
             files: OnceLock::new(),
             binary: OnceLock::new(),

@@ -135,7 +135,7 @@ mod tests {
                 file("shadow:x:42:flow,other\nstaff:x:50:\n"),
             ),
         ];
-        ImageRoot::new(vec![LayerEntries(entries.into())])
+        ImageRoot::new(vec![LayerEntries(entries.into()).into()])
     }
 
     #[test]

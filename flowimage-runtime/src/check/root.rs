@@ -1,6 +1,7 @@
 //! An image's root file system as its layers make it, without unpacking anything.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::layer::{Entry, FileContent, Kind, LayerEntries, SHLIBS};
 use crate::elf::{Elf, RootFiles, package_in};
@@ -9,14 +10,14 @@ use crate::elf::{Elf, RootFiles, package_in};
 #[derive(Debug, Default)]
 pub(crate) struct ImageRoot {
     entries: BTreeMap<String, Entry>,
-    layers: Vec<LayerEntries>,
+    layers: Vec<Arc<LayerEntries>>,
     /// Folders that the image's environment has the loader search.
     library_path: Vec<String>,
 }
 
 impl ImageRoot {
     /// Lays layers over each other, lowest first.
-    pub(crate) fn new(layers: Vec<LayerEntries>) -> Self {
+    pub(crate) fn new(layers: Vec<Arc<LayerEntries>>) -> Self {
         let mut entries = BTreeMap::new();
         for layer in &layers {
             for (path, entry) in &layer.0 {
@@ -246,7 +247,7 @@ fn parts(path: &str) -> impl Iterator<Item = String> + '_ {
 mod tests {
     use super::*;
 
-    fn layer(entries: &[(&str, Kind)]) -> LayerEntries {
+    fn layer(entries: &[(&str, Kind)]) -> Arc<LayerEntries> {
         let entries = entries.iter().map(|(path, kind)| {
             let entry = Entry {
                 kind: kind.clone(),
@@ -256,7 +257,7 @@ mod tests {
             };
             ((*path).to_owned(), entry)
         });
-        LayerEntries(entries.collect())
+        Arc::new(LayerEntries(entries.collect()))
     }
 
     fn file(text: &str) -> Kind {

@@ -1,6 +1,7 @@
 //! What is checked: an image at hand, and what this machine knows that it should hold.
 
 use std::path::Path;
+use std::sync::Arc;
 
 #[cfg(feature = "engine")]
 use crate::engine::{EngineImage, SavedLimits};
@@ -51,9 +52,12 @@ impl<'a> Subject<'a> {
                 let architecture = document.get("architecture").and_then(serde_json::Value::as_str);
                 let config = document.get("config").cloned().unwrap_or_default();
                 let config = Config::read(&config, architecture.unwrap_or("unknown"));
-                let image = image.clone();
-                let layers =
-                    blocking(move || image.layers.iter().map(|layer| known.of(layer)).collect()).await?;
+                let mut layers = Vec::new();
+                for layer in &image.layers {
+                    let (known, own) = (known.clone(), layer.clone());
+                    let read = || blocking(move || known.of(&own).map(Arc::new));
+                    layers.push(session.layers_seen.once(layer.diff_id.as_str(), read).await?);
+                }
                 (layers, config)
             }
             #[cfg(feature = "engine")]
@@ -62,23 +66,29 @@ impl<'a> Subject<'a> {
                 (layers, Config::read(&image.config, &image.platform.architecture))
             }
         };
-        let _ = session;
-        let expected = self.expected().await?;
+        let expected = self.expected(session).await?;
         Ok(Seen::new(self.unit, expected, ImageRoot::new(layers), config))
     }
 
-    async fn expected(&self) -> Result<Expected, Failure> {
-        let binary = self.binary.map(Path::to_owned);
-        let code = blocking(move || {
-            let Some(binary) = binary else { return Ok(None) };
-            let cache = object::read::ReadCache::new(std::fs::File::open(binary)?);
-            Ok(crate::elf::code_digest(&cache))
-        });
+    async fn expected(&self, session: &Session) -> Result<Expected, Failure> {
+        let code = match self.binary.map(Path::to_owned) {
+            None => None,
+            Some(binary) => {
+                let key = binary.display().to_string();
+                let read = || {
+                    blocking(move || {
+                        let cache = object::read::ReadCache::new(std::fs::File::open(binary)?);
+                        Ok(crate::elf::code_digest(&cache))
+                    })
+                };
+                session.codes.once(&key, read).await?
+            }
+        };
         let files = self.folder.map(|folder| {
             crate::assemble::files(&self.unit.declaration, folder).map_err(|error| error.to_string())
         });
         Ok(Expected {
-            code: code.await?,
+            code,
             made_here: self.made_here,
             files,
         })
@@ -106,10 +116,10 @@ async fn exported(
     known: SeenLayers,
     session: &Session,
     project: &Project,
-) -> Result<Vec<LayerEntries>, Failure> {
+) -> Result<Vec<Arc<LayerEntries>>, Failure> {
     use crate::failure::at;
     use std::collections::BTreeMap;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     let found: BTreeMap<_, _> = image
         .diff_ids
@@ -137,7 +147,12 @@ async fn exported(
             .await
             .map_err(at(Stage::Check))?;
     }
-    let found = found.lock().map(|found| found.clone()).unwrap_or_default();
+    let found = found.lock().map(|mut found| std::mem::take(&mut *found));
+    let found: BTreeMap<_, _> = found
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(diff_id, entries)| (diff_id, Arc::new(entries)))
+        .collect();
     image
         .diff_ids
         .iter()
