@@ -541,7 +541,11 @@ fn what_others_edit_or_delete_is_put_right() {
         "/deployments/{}",
         server.deployment("alone", "edited")["id"].as_str().unwrap()
     );
-    server.send("PATCH", &limited, &json!({ "concurrency_limit": 5 }));
+    let edit = json!({
+        "concurrency_limit": 5,
+        "concurrency_options": { "collision_strategy": "CANCEL_NEW" },
+    });
+    server.send("PATCH", &limited, &edit);
     assert_eq!(limit(), 5);
     let deleted = format!(
         "/deployments/{}",
@@ -555,7 +559,10 @@ fn what_others_edit_or_delete_is_put_right() {
     };
     assert_eq!(deployed("talks")["changed"], json!(["description"]), "{again:#?}");
     assert_eq!(deployed("waits")["created"], true);
-    assert_eq!(deployed("alone")["changed"], json!(["concurrency_limit"]));
+    assert_eq!(
+        deployed("alone")["changed"],
+        json!(["concurrency_limit", "concurrency_options.collision_strategy"])
+    );
     assert_eq!(limit(), 1);
     let talks = server.deployment("talks", "edited");
     assert_eq!(
