@@ -297,7 +297,7 @@ mod tests {
     fn what_was_sent_is_unchanged_and_every_edit_is_seen() {
         let server = taken(body(&wanted(), "id", None));
         assert_eq!(differences(&wanted(), &server), []);
-        let edits: [(&str, Value, &str); 9] = [
+        let edits: [(&str, Value, &str); 10] = [
             ("/description", json!("edited"), "description"),
             ("/tags", json!(["flowimage"]), "tags"),
             ("/job_variables/image", json!("other"), "job_variables.image"),
