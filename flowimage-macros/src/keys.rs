@@ -84,7 +84,7 @@ fn entry(
             value: node(one, findings)?,
         }),
         [first, second, ..] => {
-            // A sign before a number is two trees, and no key takes a number.
+            // A sign before a number is two trees, and no key takes a negative number.
             if matches!(first, TokenTree::Punct(punct) if punct.as_char() == '-') && value.len() == 2 {
                 let place = first.span();
                 return Ok(Entry {

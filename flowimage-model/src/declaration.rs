@@ -1,6 +1,7 @@
 //! The declaration: what an author said of a flow's image, checked and complete, as plain data.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,9 @@ pub struct Declaration {
     /// When the orchestrator runs the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// How many runs of the flow the orchestrator has at work at once; more wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_limit: Option<NonZeroU32>,
     /// The orchestrator's work pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_pool: Option<String>,

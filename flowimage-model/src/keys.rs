@@ -7,6 +7,8 @@ pub enum Form {
     Text,
     /// `key = true`.
     Flag,
+    /// `key = 1`.
+    Count,
     /// `key = ["…", "…"]`.
     List,
     /// `key = { NAME = "value" }`.
@@ -21,6 +23,7 @@ impl Form {
         match self {
             Form::Text => "a string",
             Form::Flag => "`true` or `false`",
+            Form::Count => "a whole number from 1 to 2147483647",
             Form::List => "a list of strings",
             Form::Map => "a map such as `{ NAME = \"value\" }`",
             Form::Pairs => "a map such as `{ \"source\" => \"/destination\" }`",
@@ -65,7 +68,7 @@ const fn key(
 }
 
 /// The keys of `[profile.NAME]`: what `--profile NAME` puts in place of what is declared.
-pub static PROFILE_KEYS: [Key; 6] = [
+pub static PROFILE_KEYS: [Key; 7] = [
     key(
         "registry_url",
         Form::Text,
@@ -92,6 +95,13 @@ pub static PROFILE_KEYS: [Key; 6] = [
         Form::Text,
         "When the orchestrator runs the flows.",
         r#"schedule = "every 1h""#,
+        "the declared one",
+    ),
+    key(
+        "concurrency_limit",
+        Form::Count,
+        "How many runs of a flow may be at work at once.",
+        "concurrency_limit = 4",
         "the declared one",
     ),
     key(
@@ -226,7 +236,7 @@ pub static KUBERNETES_KEYS: [Key; 7] = [
 ];
 
 /// Every key, in the order of the reference page.
-pub static KEYS: [Key; 35] = [
+pub static KEYS: [Key; 36] = [
     key(
         "name",
         Form::Text,
@@ -450,6 +460,13 @@ pub static KEYS: [Key; 35] = [
         "When the orchestrator runs the flow: cron, or `every` with an interval; a time zone may follow.",
         r#"schedule = "30 6 * * mon-fri Europe/Amsterdam""#,
         "none: runs are started by hand",
+    ),
+    key(
+        "concurrency_limit",
+        Form::Count,
+        "How many runs of the flow may be at work at once at the orchestrator. More of them wait.",
+        "concurrency_limit = 1",
+        "none: all runs begin when they are due",
     ),
     key(
         "work_pool",

@@ -7,6 +7,7 @@ mod layers;
 mod toml_tree;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use crate::declare::read::{Line, Literal, Placed, Reader};
 use crate::keys::{ENGINE_KEYS, KUBERNETES_KEYS, Key, PREFECT_KEYS, PROFILE_KEYS, REGISTRY_KEYS};
@@ -88,6 +89,8 @@ pub struct Profile {
     pub engine: Option<String>,
     /// When the orchestrator runs the flows.
     pub schedule: Option<Schedule>,
+    /// How many runs of a flow are at work at once.
+    pub concurrency_limit: Option<NonZeroU32>,
     /// Tags at the orchestrator; `None` where the profile says nothing of them.
     pub tags: Option<Vec<String>>,
     /// The orchestrator's work pool.
@@ -300,6 +303,7 @@ fn read_profile(reader: &mut Reader<Position>) -> Profile {
         image_tag: reader.text("image_tag").map(|it| it.value),
         engine: line(reader.text("engine")),
         schedule: reader.text("schedule").map(|it| it.value),
+        concurrency_limit: reader.count("concurrency_limit").map(|it| it.value),
         tags: given.then_some(tags),
         work_pool: line(reader.text("work_pool")),
     }

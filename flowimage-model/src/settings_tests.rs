@@ -42,6 +42,10 @@ fn mistakes_have_line_and_column() {
             "2:12 `60` is no minute: expected 0 to 59",
         ),
         (
+            "[profile.a]\nconcurrency_limit = 0x0\n",
+            "2:21 `concurrency_limit` takes a whole number from 1 to 2147483647, but this is 0x0",
+        ),
+        (
             "[engine]\nhost = 1\n",
             "2:8 `host` takes a string, but this is a number",
         ),
@@ -61,11 +65,12 @@ fn mistakes_have_line_and_column() {
 
 #[test]
 fn profiles_are_read_by_name() {
-    let text = "[profile.prod]\nregistry_url = \"gcr.io/p\"\ntags = []\n[engine]\nhost = \"tcp://x:1\"\n";
+    let text = "[profile.prod]\nregistry_url = \"gcr.io/p\"\nconcurrency_limit = 2_000\ntags = []\n[engine]\nhost = \"tcp://x:1\"\n";
     let (settings, findings) = Settings::read(text);
     assert!(findings.mistakes.is_empty());
     let running = settings.running(Some("prod")).unwrap();
     assert_eq!(running.profile.registry_url.unwrap().to_string(), "gcr.io/p");
+    assert_eq!(running.profile.concurrency_limit, NonZeroU32::new(2_000));
     assert_eq!(running.profile.tags, Some(Vec::new()));
     assert_eq!(running.engine.host.as_deref(), Some("tcp://x:1"));
     assert_eq!(settings.running(None).unwrap().profile, Profile::default());

@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn flows_of_one_image_agree_on_it() {
-        let a = flow("name = \"a\"\nimage = \"etl\"\nuser = \"1\"\nschedule = \"@daily\"");
+        let a =
+            flow("name = \"a\"\nimage = \"etl\"\nuser = \"1\"\nschedule = \"@daily\"\nconcurrency_limit = 1");
         let b = flow("name = \"b\"\nimage = \"etl\"\nuser = \"2\"");
         let c = flow("name = \"c\"\nimage = \"other\"\nuser = \"3\"");
         assert_eq!(

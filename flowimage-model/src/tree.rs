@@ -19,7 +19,7 @@ pub enum Value<P> {
     Text(String),
     /// `true` or `false`.
     Flag(bool),
-    /// Anything else that stands alone (a number, a date), as written: no key takes it.
+    /// Anything else that stands alone (a number, a date), as written.
     Other(String),
     /// `[a, b]`.
     List(Vec<Node<P>>),

@@ -2,6 +2,8 @@
 //!
 //! Everything that could be wrong is looked for before an image is made.
 
+use std::num::NonZeroU32;
+
 use flowimage_model::settings::Running;
 
 use crate::failure::{Failure, Stage, at};
@@ -125,6 +127,7 @@ impl<'a> Deployment<'a> {
         let declaration = &self.unit.declaration;
         let profile = &self.running.profile;
         let schedule = profile.schedule.as_ref().or(declaration.schedule.as_ref());
+        let limit = profile.concurrency_limit.or(declaration.concurrency_limit);
         let labels = [
             ("flowimage.digest", done.digest.to_string()),
             ("flowimage.platform", self.platform.to_string()),
@@ -140,7 +143,7 @@ impl<'a> Deployment<'a> {
             description: declaration.description.clone().unwrap_or_default(),
             tags: profile.tags.clone().unwrap_or_else(|| declaration.tags.clone()),
             schedule: schedule.map(body_schedule),
-            concurrency_limit: None,
+            concurrency_limit: limit.map(NonZeroU32::get),
             version: done.digest.short().to_owned(),
             labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
         }

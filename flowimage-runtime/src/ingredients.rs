@@ -12,9 +12,10 @@ use crate::listed::Listed;
 use crate::oci::{Digest, sha256};
 
 /// Keys that only say where an image goes, how it is checked and when it runs.
-const NOT_OF_THE_IMAGE: [&str; 12] = [
+const NOT_OF_THE_IMAGE: [&str; 13] = [
     "allow",
     "commands",
+    "concurrency_limit",
     "health_checks",
     "ignore_healthchecks",
     "image_name",
@@ -31,7 +32,7 @@ const NOT_OF_THE_IMAGE: [&str; 12] = [
 const OF_THE_CHECKS: [&str; 3] = ["commands", "health_checks", "ignore_healthchecks"];
 
 /// Of those, the keys that the orchestrator sees.
-const OF_THE_REGISTRATION: [&str; 3] = ["schedule", "tags", "work_pool"];
+const OF_THE_REGISTRATION: [&str; 4] = ["concurrency_limit", "schedule", "tags", "work_pool"];
 
 /// Everything that decides something, by name: `binary`, `file /etc/odbc.ini`, `key env_vars.TDSVER`, … Values are
 /// digests, so that no list holds what a declaration says in confidence.
@@ -193,7 +194,7 @@ mod tests {
     fn what_the_orchestrator_alone_sees_is_no_part_of_the_image() {
         let plain = declaration(BASE);
         let other = declaration(&format!(
-            "{BASE}tags = [\"x\"]\nwork_pool = \"p\"\nregistry_url = \"r.io/x\"\n"
+            "{BASE}tags = [\"x\"]\nconcurrency_limit = 2\nwork_pool = \"p\"\nregistry_url = \"r.io/x\"\n"
         ));
         let lists = |it: &Declaration| {
             let (mut image, mut registration) = (Ingredients::new(), Ingredients::new());

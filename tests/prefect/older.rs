@@ -22,11 +22,17 @@ fn it_is_older() {
 
 #[test]
 fn unchanged_flows_are_unchanged() {
-    let lines = runs::register(CONTAINERS.flows(), CONTAINERS, &["talks", "fails", "panics"]);
+    let lines = runs::register(
+        CONTAINERS.flows(),
+        CONTAINERS,
+        &["talks", "fails", "panics", "alone"],
+    );
     assert!(
         lines.iter().all(|line| line["status"] == "unchanged"),
         "{lines:#?}"
     );
+    let limited = CONTAINERS.server().deployment("alone", CONTAINERS.name);
+    assert_eq!(limited["global_concurrency_limit"]["limit"], 1);
 }
 
 #[test]

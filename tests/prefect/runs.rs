@@ -70,7 +70,7 @@ impl Pool {
 fn registered(older: bool) -> TestFlow {
     let watched = TestFlow::new("watched", &setting("DOCKER_HOST"));
     for pool in [CONTAINERS, PROCESSES] {
-        let mut flows = vec!["talks", "fails", "waits", "panics", "works"];
+        let mut flows = vec!["talks", "fails", "waits", "panics", "works", "alone"];
         flows.extend(["aborts", "executes"].iter().filter(|_| !older));
         let lines = register(&watched, Pool { older, ..pool }, &flows);
         assert!(
@@ -518,9 +518,12 @@ fn what_others_edit_or_delete_is_put_right() {
         images: false,
         older: false,
     };
-    let mut create = flow.command(&["register", "talks", "waits", "--create-work-pool", "process"]);
-    output(create.args(pool.options()));
-    let unchanged = register(&flow, pool, &["talks", "waits"]);
+    let flows = ["alone", "talks", "waits"];
+    let mut create = flow.command(&["register", "--create-work-pool", "process"]);
+    output(create.args(flows).args(pool.options()));
+    let limit = || server.deployment("alone", "edited")["global_concurrency_limit"]["limit"].clone();
+    assert_eq!(limit(), 1);
+    let unchanged = register(&flow, pool, &flows);
     assert!(
         unchanged.iter().all(|line| line["status"] == "unchanged"),
         "{unchanged:#?}"
@@ -534,28 +537,40 @@ fn what_others_edit_or_delete_is_put_right() {
         &path,
         &json!({ "description": "edited", "paused": true }),
     );
+    let limited = format!(
+        "/deployments/{}",
+        server.deployment("alone", "edited")["id"].as_str().unwrap()
+    );
+    let edit = json!({
+        "concurrency_limit": 5,
+        "concurrency_options": { "collision_strategy": "CANCEL_NEW" },
+    });
+    server.send("PATCH", &limited, &edit);
+    assert_eq!(limit(), 5);
     let deleted = format!(
         "/deployments/{}",
         server.deployment("waits", "edited")["id"].as_str().unwrap()
     );
     server.send("DELETE", &deleted, &Value::Null);
-    let again = register(&flow, pool, &["talks", "waits"]);
+    let again = register(&flow, pool, &flows);
+    let deployed = |flow: &str| {
+        let line = again.iter().find(|line| line["flow"] == flow);
+        line.unwrap()["deployment"].clone()
+    };
+    assert_eq!(deployed("talks")["changed"], json!(["description"]), "{again:#?}");
+    assert_eq!(deployed("waits")["created"], true);
     assert_eq!(
-        again[0]["deployment"]["changed"],
-        json!(["description"]),
-        "{again:#?}"
+        deployed("alone")["changed"],
+        json!(["concurrency_limit", "concurrency_options.collision_strategy"])
     );
-    assert_eq!(again[1]["deployment"]["created"], true);
+    assert_eq!(limit(), 1);
     let talks = server.deployment("talks", "edited");
     assert_eq!(
         talks["description"],
         "Says so many lines, by turns through `tracing` and `log`."
     );
     assert_eq!(talks["paused"], true, "an operator's pause is not ours to end");
-    output(
-        flow.command(&["unregister", "talks", "waits"])
-            .args(pool.options()),
-    );
+    output(flow.command(&["unregister"]).args(flows).args(pool.options()));
 }
 
 #[test]

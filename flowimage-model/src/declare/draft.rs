@@ -1,6 +1,7 @@
 //! Everything a declaration says, with places, before the rules across keys.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use super::paths::{PlacedFile, read_files};
 use super::read::{Argument, Line, Literal, ParameterName, Placed, Reader};
@@ -70,6 +71,7 @@ pub(super) struct Draft<P> {
     pub(super) image: Option<Placed<GroupName, P>>,
     pub(super) tags: List<Line, P>,
     pub(super) schedule: Option<Placed<Schedule, P>>,
+    pub(super) concurrency_limit: Option<Placed<NonZeroU32, P>>,
     pub(super) work_pool: Option<Placed<Line, P>>,
     pub(super) allow: List<String, P>,
 }
@@ -116,6 +118,7 @@ impl<P: Clone> Draft<P> {
             image: reader.text("image"),
             tags: reader.list("tags"),
             schedule: reader.text("schedule"),
+            concurrency_limit: reader.count("concurrency_limit"),
             work_pool: reader.text("work_pool"),
             allow: reader.list("allow"),
         };
@@ -220,6 +223,7 @@ impl<P: Clone> Draft<P> {
             image: value(self.image),
             tags,
             schedule: value(self.schedule),
+            concurrency_limit: value(self.concurrency_limit),
             work_pool: value(self.work_pool).map(|name| name.0),
             allow: sorted(self.allow),
         })

@@ -1,5 +1,7 @@
 //! Reads the keys of a tree one by one, by the form the catalogue gives each.
 
+use std::num::NonZeroU32;
+
 use crate::keys::{Form, Key};
 use crate::suggest::instead;
 use crate::tree::{Entry, Findings, Mistake, Node, Tree, Value};
@@ -187,7 +189,27 @@ impl<P: Clone> Reader<P> {
                 place: node.place,
             }),
             other => {
-                self.wrong_form(key, &other, node.place);
+                self.wrong_form(key, other.describe(), node.place);
+                None
+            }
+        }
+    }
+
+    /// A key whose value counts something: a whole number from 1.
+    pub(crate) fn count(&mut self, name: &'static str) -> Option<Placed<NonZeroU32, P>> {
+        let (key, node) = self.node(name)?;
+        let Value::Other(written) = &node.value else {
+            self.wrong_form(key, node.value.describe(), node.place);
+            return None;
+        };
+        let number = written.replace('_', "").parse().ok();
+        match number.filter(|number| *number <= LARGEST_COUNT) {
+            Some(value) => Some(Placed {
+                value,
+                place: node.place,
+            }),
+            None => {
+                self.wrong_form(key, written, node.place);
                 None
             }
         }
@@ -199,7 +221,7 @@ impl<P: Clone> Reader<P> {
             return Vec::new();
         };
         let Value::List(items) = node.value else {
-            self.wrong_form(key, &node.value, node.place);
+            self.wrong_form(key, node.value.describe(), node.place);
             return Vec::new();
         };
         let mut seen: Vec<String> = Vec::new();
@@ -229,7 +251,7 @@ impl<P: Clone> Reader<P> {
             return Vec::new();
         };
         let Value::Map(entries) = node.value else {
-            self.wrong_form(key, &node.value, node.place);
+            self.wrong_form(key, node.value.describe(), node.place);
             return Vec::new();
         };
         let mut seen: Vec<String> = Vec::new();
@@ -266,7 +288,7 @@ impl<P: Clone> Reader<P> {
     fn one<T: FromText>(&mut self, key: &'static Key, node: Node<P>) -> Option<Placed<T, P>> {
         let Value::Text(text) = &node.value else {
             if key.form == Form::Text {
-                self.wrong_form(key, &node.value, node.place);
+                self.wrong_form(key, node.value.describe(), node.place);
             } else {
                 let found = node.value.describe();
                 self.findings.mistake(
@@ -291,21 +313,23 @@ impl<P: Clone> Reader<P> {
         }
     }
 
-    fn wrong_form(&mut self, key: &Key, found: &Value<P>, place: P) {
+    fn wrong_form(&mut self, key: &Key, found: &str, place: P) {
         self.findings.mistake(
             Mistake::new(
                 place,
                 format!(
-                    "`{}` takes {}, but this is {}",
+                    "`{}` takes {}, but this is {found}",
                     key.name,
                     key.form.describe(),
-                    found.describe()
                 ),
             )
             .help(format!("for example `{}`", key.example)),
         );
     }
 }
+
+/// The largest number that Prefect's database holds: its columns are of 32 bits, with a sign.
+const LARGEST_COUNT: NonZeroU32 = NonZeroU32::new(i32::MAX.unsigned_abs()).unwrap();
 
 /// Lists in which the same text may stand twice, because their order has a meaning.
 const REPEATABLE: [&str; 3] = ["exec", "extra_dockerfile_commands", "health_checks"];

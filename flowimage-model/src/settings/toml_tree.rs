@@ -41,7 +41,8 @@ fn node(value: &Spanned<DeValue<'_>>, place: &impl Fn(Range<usize>) -> Position)
     let read = match value.get_ref() {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Boolean(flag) => Value::Flag(*flag),
-        DeValue::Integer(number) => Value::Other(number.as_str().to_owned()),
+        // With its `0x`, where it is not decimal.
+        DeValue::Integer(number) => Value::Other(number.to_string()),
         DeValue::Float(number) => Value::Other(number.as_str().to_owned()),
         DeValue::Datetime(time) => Value::Other(time.to_string()),
         DeValue::Array(items) => Value::List(items.iter().map(|item| node(item, place)).collect()),

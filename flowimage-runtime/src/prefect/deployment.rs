@@ -12,6 +12,9 @@ use crate::oci::{Digest, sha256};
 /// The queue that every work pool has.
 const QUEUE: &str = "default";
 
+/// What becomes of runs beyond the limit: they wait. The server could also cancel them.
+const COLLISION: &str = "ENQUEUE";
+
 /// Everything about a deployment that flowimage decides.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wanted {
@@ -125,7 +128,7 @@ pub fn body(wanted: &Wanted, flow_id: &str, existing: Option<&Value>) -> Value {
         "parameters": {},
         "schedules": schedules,
         "concurrency_limit": wanted.concurrency_limit,
-        "concurrency_options": wanted.concurrency_limit.map(|_| json!({ "collision_strategy": "ENQUEUE" })),
+        "concurrency_options": wanted.concurrency_limit.map(|_| json!({ "collision_strategy": COLLISION })),
         "job_variables": wanted.job_variables,
     })
 }
@@ -176,6 +179,13 @@ pub fn differences(wanted: &Wanted, server: &Value) -> Vec<Change> {
         limit => limit,
     };
     compare("concurrency_limit", limit, json!(wanted.concurrency_limit));
+    if wanted.concurrency_limit.is_some() {
+        compare(
+            "concurrency_options.collision_strategy",
+            &server["concurrency_options"]["collision_strategy"],
+            json!(COLLISION),
+        );
+    }
     for (label, value) in labels(wanted) {
         compare(
             &format!("labels.{label}"),
@@ -287,7 +297,7 @@ mod tests {
     fn what_was_sent_is_unchanged_and_every_edit_is_seen() {
         let server = taken(body(&wanted(), "id", None));
         assert_eq!(differences(&wanted(), &server), []);
-        let edits: [(&str, Value, &str); 9] = [
+        let edits: [(&str, Value, &str); 10] = [
             ("/description", json!("edited"), "description"),
             ("/tags", json!(["flowimage"]), "tags"),
             ("/job_variables/image", json!("other"), "job_variables.image"),
@@ -298,6 +308,11 @@ mod tests {
             ),
             ("/schedules", json!([]), "schedules"),
             ("/global_concurrency_limit", Value::Null, "concurrency_limit"),
+            (
+                "/concurrency_options/collision_strategy",
+                json!("CANCEL_NEW"),
+                "concurrency_options.collision_strategy",
+            ),
             ("/parameter_openapi_schema", json!({}), "parameter_openapi_schema"),
             (
                 "/enforce_parameter_schema",

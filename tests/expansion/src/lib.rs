@@ -26,6 +26,7 @@ use flow::prelude::*;
     labels = { "a.b" = "c" },
     tags = ["x"],
     schedule = "@daily",
+    concurrency_limit = 1_000,
 )]
 async fn everything(
     /// A day.

@@ -76,6 +76,8 @@ mod __private {
             #[deprecated]
             pub schedule: (),
             #[deprecated]
+            pub concurrency_limit: (),
+            #[deprecated]
             pub work_pool: (),
             #[deprecated]
             pub description: (),
@@ -117,6 +119,7 @@ mod __private {
             image: (),
             tags: (),
             schedule: (),
+            concurrency_limit: (),
             work_pool: (),
             description: (),
             allow: (),
@@ -153,6 +156,7 @@ use real::prelude::*;
     labels = { "org.example.team" = "data" },
     tags = ["daily"],
     schedule = "@daily",
+    concurrency_limit = 1,
     work_pool = "pool",
     description = "Copies orders.",
     allow = ["secret_name"],

@@ -78,6 +78,10 @@ async fn ticks() {
     tracing::info!("tick");
 }
 
+/// One run of it at a time.
+#[flow_image(concurrency_limit = 1)]
+async fn alone() {}
+
 /// Goes on when a file says so, and leaves another when it is done.
 #[flow_image]
 async fn meets(folder: String) -> std::io::Result<()> {
