@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use flowimage_runtime::oci::sha256;
 use serde_json::Value;
 use server::Server;
 
@@ -115,15 +116,16 @@ impl Machine {
     fn falsify_the_index(&self) {
         let path = self.project.path().join("target/flowimage/files");
         let text = fs::read_to_string(&path).unwrap();
-        let false_digest = "0".repeat(64);
-        let lines = text.lines().enumerate().map(|(number, line)| {
-            let mut words: Vec<&str> = line.splitn(7, ' ').collect();
-            if number > 0 {
-                words[5] = &false_digest;
-            }
-            words.join(" ") + "\n"
+        let (head, lines) = text.split_once('\n').unwrap();
+        let lines = lines.lines().map(|line| {
+            let (known, _digest) = line.rsplit_once(' ').unwrap();
+            format!("{known} sha256:{}\n", "0".repeat(64))
         });
-        fs::write(&path, lines.collect::<String>()).unwrap();
+        let lines: String = lines.collect();
+        // The index vouches for its lines by their hash.
+        let (form, _hash) = head.rsplit_once(' ').unwrap();
+        let text = format!("{form} {}\n{lines}", sha256(lines.as_bytes()).hex());
+        fs::write(&path, text).unwrap();
     }
 }
 
