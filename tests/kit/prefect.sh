@@ -29,7 +29,7 @@ prefect_install() {
 # prefect_up NAME VERSION DOCKER...: starts a server with an empty database, unless it runs. Settings of Prefect's in the
 # environment hold for it.
 prefect_up() {
-    local name=$1 version=$2 dir=$STATE/prefect-$1
+    local name=$1 version=$2 dir=$STATE/prefect-$1 database
     shift 2
     prefect_install "$version" >/dev/null
     if running "prefect-server-$name" && [[ $(cat "$dir/version") == "$version" ]] && prefect_answers "$name"; then
@@ -38,7 +38,9 @@ prefect_up() {
     halt "prefect-server-$name"
     require_packages postgres
     mkdir -p "$dir"
-    postgres_database "prefect_$name" "$@" | head -n 1 >"$dir/database"
+    # `head` would go away before all is said, and end what says it.
+    database=$(postgres_database "prefect_$name" "$@")
+    echo "${database%%$'\n'*}" >"$dir/database"
     free_port >"$dir/port"
     echo "$version" >"$dir/version"
     prefect_start "$name"
