@@ -9,31 +9,46 @@ use super::BuildFailure;
 /// Bytes kept of one line of output; a program that draws a progress bar with no line end writes megabytes.
 const LINE_LIMIT: usize = 4096;
 
+/// What a program writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Output,
+    Errors,
+}
+
 /// Cuts output into lines, whatever chunks it comes in, and remembers the last of them.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    partial: Vec<u8>,
+    /// The begun line of each stream: chunks of the two come in any order, and cut lines anywhere.
+    partials: [Vec<u8>; 2],
     last: VecDeque<String>,
 }
 
 impl Lines {
-    /// Takes bytes in and gives each finished line to `line`.
-    pub(super) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
+    /// Takes bytes of a stream in and gives each finished line to `line`.
+    pub(super) fn push(&mut self, stream: Stream, bytes: &[u8], mut line: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let room = LINE_LIMIT - self.partial.len().min(LINE_LIMIT);
-            self.partial.extend_from_slice(&piece[..piece.len().min(room)]);
+            let partial = &mut self.partials[stream as usize];
+            let room = LINE_LIMIT - partial.len().min(LINE_LIMIT);
+            partial.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
-                self.finish(&mut line);
+                self.end_line(stream, &mut line);
             }
         }
     }
 
-    /// Ends the line that has no end, if there is one.
+    /// Ends the lines that have no end, if there are any.
     pub(super) fn finish(&mut self, mut line: impl FnMut(&str)) {
-        if self.partial.is_empty() {
+        self.end_line(Stream::Output, &mut line);
+        self.end_line(Stream::Errors, &mut line);
+    }
+
+    fn end_line(&mut self, stream: Stream, line: &mut impl FnMut(&str)) {
+        let partial = std::mem::take(&mut self.partials[stream as usize]);
+        if partial.is_empty() {
             return;
         }
-        let text = plain(&String::from_utf8_lossy(&std::mem::take(&mut self.partial)));
+        let text = plain(&String::from_utf8_lossy(&partial));
         line(&text);
         if self.last.len() == BuildFailure::LINES {
             self.last.pop_front();
@@ -43,7 +58,7 @@ impl Lines {
 
     /// Forgets what was seen: a new step begins.
     pub(super) fn clear(&mut self) {
-        self.partial.clear();
+        self.partials = Default::default();
         self.last.clear();
     }
 
@@ -216,7 +231,7 @@ mod tests {
             let mut lines = Lines::default();
             let mut seen = Vec::new();
             for bytes in output.chunks(chunk) {
-                lines.push(bytes, |line| seen.push(line.to_owned()));
+                lines.push(Stream::Output, bytes, |line| seen.push(line.to_owned()));
             }
             lines.finish(|line| seen.push(line.to_owned()));
             assert_eq!(seen, ["red", "done", "last ünfinished"], "chunks of {chunk}");
@@ -224,15 +239,34 @@ mod tests {
     }
 
     #[test]
+    fn a_line_cut_by_one_of_the_other_stream_comes_out_whole() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        let chunks = [
+            (Stream::Errors, "E"),
+            (Stream::Output, "Reading package"),
+            (Stream::Errors, ": Unable to locate package jq\n"),
+            (Stream::Output, " lists...\n"),
+        ];
+        for (stream, text) in chunks {
+            lines.push(stream, text.as_bytes(), |line| seen.push(line.to_owned()));
+        }
+        assert_eq!(
+            seen,
+            ["E: Unable to locate package jq", "Reading package lists..."]
+        );
+    }
+
+    #[test]
     fn keeps_only_the_last_lines_and_no_endless_one() {
         let mut lines = Lines::default();
         for n in 0..100 {
-            lines.push(format!("line {n}\n").as_bytes(), |_| {});
+            lines.push(Stream::Output, format!("line {n}\n").as_bytes(), |_| {});
         }
         assert_eq!((lines.last().len(), lines.last()[0].as_str()), (40, "line 60"));
         lines.clear();
         for _ in 0..100 {
-            lines.push(&[b'x'; 1000], |_| {});
+            lines.push(Stream::Output, &[b'x'; 1000], |_| {});
         }
         lines.finish(|_| {});
         assert_eq!(lines.last()[0].len(), LINE_LIMIT);

@@ -7,7 +7,7 @@ use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 use bollard::models::{BuildInfo, BuildInfoAux};
 
 use super::super::builder_words::{
-    Announced, Lines, buildkit_step, classic_step, exit_code, parse_error_line, plain,
+    Announced, Lines, Stream, buildkit_step, classic_step, exit_code, parse_error_line, plain,
 };
 use super::super::failing_line::line_of;
 use super::super::{BuildEvent, BuildFailure};
@@ -46,8 +46,6 @@ struct Step {
     done: bool,
     error: String,
     lines: Lines,
-    /// The stream that wrote last: 1 or 2.
-    stream: i64,
 }
 
 impl BuilderOutput {
@@ -64,7 +62,9 @@ impl BuilderOutput {
             let mut lines = Vec::new();
             self.classic
                 .partial
-                .push(text.as_bytes(), |line| lines.push(line.to_owned()));
+                .push(Stream::Output, text.as_bytes(), |line| {
+                    lines.push(line.to_owned())
+                });
             for line in lines {
                 self.classic_line(&line, on_event);
             }
@@ -109,7 +109,9 @@ impl BuilderOutput {
         if self.housekeeping(line) {
             return;
         }
-        self.classic.last.push(format!("{line}\n").as_bytes(), |_| {});
+        self.classic
+            .last
+            .push(Stream::Output, format!("{line}\n").as_bytes(), |_| {});
         on_event(BuildEvent::Log {
             step: self.classic.step.as_ref().map(|step| step.text.clone()),
             line: line.to_owned(),
@@ -166,17 +168,18 @@ impl BuilderOutput {
         }
         for log in status.logs {
             let step = self.vertexes.entry(log.vertex.clone()).or_default();
-            let mut tell = |line: &str| {
+            let tell = |line: &str| {
                 on_event(BuildEvent::Log {
                     step: Some(log.vertex.clone()),
                     line: line.to_owned(),
                 });
             };
-            // What standard error says begins no line in the middle of one of standard output.
-            if std::mem::replace(&mut step.stream, log.stream) != log.stream {
-                step.lines.finish(&mut tell);
-            }
-            step.lines.push(&log.msg, tell);
+            let stream = if log.stream == 2 {
+                Stream::Errors
+            } else {
+                Stream::Output
+            };
+            step.lines.push(stream, &log.msg, tell);
         }
         for progress in status.statuses {
             // Besides layers that come in, BuildKit reports its own copying in the same shape.
