@@ -94,22 +94,12 @@ impl FileIndex {
     /// # Errors
     /// It cannot be read, or changed while it was.
     pub fn digest(&self, file: &Path) -> Result<Digest, LayerError> {
-        self.digest_as_seen(file, None)
+        self.in_order().digest_as_seen(file, None)
     }
 
-    /// The digest of a file, and where it was looked at before, as it was then.
-    ///
-    /// # Errors
-    /// It cannot be read, or changed while it was.
-    pub(crate) fn digest_as_seen(&self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
-        let stat = match seen {
-            Some(stat) => stat,
-            None => look(file)?,
-        };
-        match self.known(file, &stat) {
-            Some(digest) => Ok(digest),
-            None => self.reading.alone(file.to_owned(), || self.read(file)),
-        }
+    /// For questions about one file after the other, in the order of their paths.
+    pub(crate) fn in_order(&self) -> InOrder<'_> {
+        InOrder { index: self, next: 0 }
     }
 
     fn read(&self, file: &Path) -> Result<Digest, LayerError> {
@@ -119,7 +109,7 @@ impl FileIndex {
         };
         let stat = look(file)?;
         // Another may have read it meanwhile.
-        if let Some(digest) = self.known(file, &stat) {
+        if let Some(digest) = self.known(file, &stat, &mut 0) {
             return Ok(digest);
         }
         let mut open = File::open(file).map_err(failed)?;
@@ -149,8 +139,8 @@ impl FileIndex {
     }
 
     /// The digest of a file that is as it was when it was read.
-    fn known(&self, file: &Path, stat: &Stat) -> Option<Digest> {
-        let kept = self.kept().get(file);
+    fn known(&self, file: &Path, stat: &Stat, next: &mut usize) -> Option<Digest> {
+        let kept = self.kept().get(file, next);
         let (known, digest) = match kept {
             Some((known, digest)) if known == *stat => (known, digest),
             _ => self.learnt().get(file).cloned()?,
@@ -190,6 +180,31 @@ impl FileIndex {
 
     fn learnt(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (Stat, Digest)>> {
         self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who asks for one file after the other finds each beside the last.
+pub(crate) struct InOrder<'a> {
+    index: &'a FileIndex,
+    /// The line of the index where the next file may stand.
+    next: usize,
+}
+
+impl InOrder<'_> {
+    /// The digest of a file, and where it was looked at before, as it was then.
+    ///
+    /// # Errors
+    /// It cannot be read, or changed while it was.
+    pub(crate) fn digest_as_seen(&mut self, file: &Path, seen: Option<Stat>) -> Result<Digest, LayerError> {
+        let stat = match seen {
+            Some(stat) => stat,
+            None => look(file)?,
+        };
+        let index = self.index;
+        match index.known(file, &stat, &mut self.next) {
+            Some(digest) => Ok(digest),
+            None => index.reading.alone(file.to_owned(), || index.read(file)),
+        }
     }
 }
 
@@ -233,12 +248,21 @@ impl Kept {
         line.split_once(AFTER_PATH).map_or(line, |(path, _)| path)
     }
 
-    fn get(&self, file: &Path) -> Option<(Stat, Digest)> {
+    /// What is known of a file, which may stand at the line that is given, and then the number of the line after it.
+    fn get(&self, file: &Path, next: &mut usize) -> Option<(Stat, Digest)> {
         let file = file.to_str()?;
-        let found = self
+        let is_next = self
             .lines
-            .binary_search_by(|begin| self.path(begin).cmp(file))
-            .ok()?;
+            .get(*next)
+            .is_some_and(|begin| self.path(begin) == file);
+        let found = if is_next {
+            *next
+        } else {
+            self.lines
+                .binary_search_by(|begin| self.path(begin).cmp(file))
+                .ok()?
+        };
+        *next = found + 1;
         let line = &self.text[self.lines[found] + file.len() + 1..];
         let mut fields = line.lines().next()?.split(' ');
         let stat = Stat {

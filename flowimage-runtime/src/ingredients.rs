@@ -2,12 +2,11 @@
 //! is a hash of the list, and what changed between two lists can be told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use serde_json::Value;
 
-use crate::file_index::FileIndex;
-use crate::layer::{LayerBuilder, LayerError};
 use crate::listed::Listed;
 use crate::oci::{Digest, sha256};
 
@@ -34,10 +33,17 @@ const OF_THE_CHECKS: [&str; 3] = ["commands", "health_checks", "ignore_healthche
 /// Of those, the keys that the orchestrator sees.
 const OF_THE_REGISTRATION: [&str; 4] = ["concurrency_limit", "schedule", "tags", "work_pool"];
 
-/// Everything that decides something, by name: `binary`, `file /etc/odbc.ini`, `key env_vars.TDSVER`, … Values are
-/// digests, so that no list holds what a declaration says in confidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ingredients(BTreeMap<String, Digest>);
+/// Everything that decides something, by name: `flowimage`, `key env_vars.TDSVER`, … and the entries of layers: `file
+/// /etc/odbc.ini`. Values are digests, so that no list holds what a declaration says in confidence.
+#[derive(Clone, Debug, Default)]
+pub struct Ingredients {
+    single: BTreeMap<String, Digest>,
+    /// By what a layer's entries are called.
+    layers: BTreeMap<String, Arc<Listed>>,
+}
+
+/// How the name of all that is in one layer begins.
+const LAYER: &str = "layer ";
 
 impl Ingredients {
     /// Nothing.
@@ -52,25 +58,12 @@ impl Ingredients {
 
     /// Adds what is known by its digest.
     pub fn digest(&mut self, name: impl Into<String>, digest: Digest) {
-        self.0.insert(name.into(), digest);
+        self.single.insert(name.into(), digest);
     }
 
     /// Adds the entries of a layer, each as `<kind> <path in the image>`.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn layer(&mut self, kind: &str, layer: &LayerBuilder, files: &FileIndex) -> Result<(), LayerError> {
-        for (path, digest) in layer.digests_when_walked(files)? {
-            self.digest(format!("{kind} /{path}"), digest);
-        }
-        Ok(())
-    }
-
-    /// The same of a layer that was looked at already.
-    pub fn listed(&mut self, kind: &str, layer: &Listed) {
-        for (path, digest) in layer.digests() {
-            self.digest(format!("{kind} /{path}"), digest.clone());
-        }
+    pub fn layer(&mut self, kind: impl Into<String>, layer: Arc<Listed>) {
+        self.layers.insert(kind.into(), layer);
     }
 
     /// Adds the keys of a declaration that decide the image's bytes.
@@ -107,41 +100,55 @@ impl Ingredients {
 
     /// The hash of the list.
     pub fn identity(&self) -> Digest {
-        sha256(self.to_text().as_bytes())
+        sha256(self.head().as_bytes())
     }
 
-    /// The list, a line each. [`Ingredients::from_text`] reads it again.
-    pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(self.0.len() * 100);
-        for (name, digest) in &self.0 {
-            text.push_str(digest.hex());
-            text.push(' ');
-            text.push_str(&name.replace('\n', "\\n"));
-            text.push('\n');
+    /// Lines for all that is known by itself and for each layer: few, however many entries layers have.
+    fn head(&self) -> String {
+        let mut text = String::new();
+        for (name, digest) in &self.single {
+            add_line(&mut text, digest, name);
+        }
+        for (kind, layer) in &self.layers {
+            add_line(&mut text, layer.identity(), &format!("{LAYER}{kind}"));
         }
         text
     }
 
-    /// A list from its text; lines that are none are left out.
-    pub fn from_text(text: &str) -> Self {
-        let line = |line: &str| {
-            let (hex, name) = line.split_once(' ')?;
-            Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?))
-        };
-        Self(text.lines().filter_map(line).collect())
+    /// Each entry of each layer, by its name.
+    fn entries(&self) -> impl Iterator<Item = (String, &Digest)> {
+        self.layers.iter().flat_map(|(kind, layer)| {
+            let entries = layer.digests();
+            entries.map(move |(path, digest)| (format!("{kind} /{path}"), digest))
+        })
+    }
+
+    /// The list, a line each. [`Remembered::from_text`] reads it again.
+    pub fn to_text(&self) -> String {
+        let mut text = self.head();
+        text.push('\n');
+        for (name, digest) in self.entries() {
+            add_line(&mut text, digest, &name);
+        }
+        text
     }
 
     /// What is different now, in words, by name.
-    pub fn changes_since(&self, before: &Self) -> Vec<String> {
+    pub fn changes_since(&self, before: &Remembered) -> Vec<String> {
+        let single = self.single.iter().map(|(name, digest)| (name.clone(), digest));
+        let now: BTreeMap<String, &Digest> = single
+            .chain(self.entries())
+            .map(|(name, digest)| (on_one_line(&name), digest))
+            .collect();
         let mut changes = BTreeMap::new();
-        for (name, digest) in &self.0 {
-            match before.0.get(name) {
+        for (name, digest) in &now {
+            match before.lines.get(name) {
                 None => drop(changes.insert(name, "is new")),
-                Some(known) if known != digest => drop(changes.insert(name, "changed")),
+                Some(known) if known != *digest => drop(changes.insert(name, "changed")),
                 Some(_) => {}
             }
         }
-        for name in before.0.keys().filter(|name| !self.0.contains_key(*name)) {
+        for name in before.lines.keys().filter(|name| !now.contains_key(*name)) {
             changes.insert(name, "is gone");
         }
         changes
@@ -154,11 +161,50 @@ impl Ingredients {
     }
 }
 
+/// A list as it was written down.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    /// Its hash.
+    pub identity: Digest,
+    lines: BTreeMap<String, Digest>,
+}
+
+impl Remembered {
+    /// A list from its text, if it is one; lines that are none are left out.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let line = |line: &str| {
+            let (hex, name) = line.split_once(' ')?;
+            Some((name.to_owned(), format!("sha256:{hex}").parse().ok()?))
+        };
+        // With its last line's end.
+        let (head, entries) = text.split_at(text.find("\n\n")? + 1);
+        let singles = head.lines().filter_map(line);
+        let singles = singles.filter(|(name, _)| !name.starts_with(LAYER));
+        Some(Self {
+            identity: sha256(head.as_bytes()),
+            lines: singles.chain(entries.lines().filter_map(line)).collect(),
+        })
+    }
+}
+
+fn add_line(text: &mut String, digest: &Digest, name: &str) {
+    text.push_str(digest.hex());
+    text.push(' ');
+    text.push_str(&on_one_line(name));
+    text.push('\n');
+}
+
+fn on_one_line(name: &str) -> String {
+    name.replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
+    use crate::file_index::FileIndex;
+    use crate::layer::LayerBuilder;
 
     fn declaration(toml: &str) -> Declaration {
         toml::from_str(toml).unwrap()
@@ -173,10 +219,15 @@ mod tests {
         list
     }
 
+    fn written(list: &Ingredients) -> Remembered {
+        Remembered::from_text(&list.to_text()).unwrap()
+    }
+
     #[test]
     fn changes_are_told_by_key() {
         let before = image(&format!("{BASE}[env_vars]\nA = \"1\"\nB = \"1\"\n"));
         let after = image(&format!("{BASE}user = \"7\"\n[env_vars]\nB = \"2\"\nC = \"1\"\n"));
+        let before = written(&before);
         assert_eq!(
             after.changes_since(&before),
             [
@@ -186,8 +237,9 @@ mod tests {
                 "`user` is new"
             ]
         );
-        assert_ne!(before.identity(), after.identity());
-        assert_eq!(Ingredients::from_text(&after.to_text()), after);
+        assert_ne!(before.identity, after.identity());
+        assert_eq!(written(&after).identity, after.identity());
+        assert!(after.changes_since(&written(&after)).is_empty());
     }
 
     #[test]
@@ -217,19 +269,20 @@ mod tests {
             let mut layer = LayerBuilder::new();
             layer.host("/etc/x", &file).unwrap();
             let mut list = Ingredients::new();
-            list.layer("file", &layer, &FileIndex::new(folder.path().join("index")))
-                .unwrap();
+            let files = FileIndex::new(folder.path().join("index"));
+            list.layer("file", Arc::new(Listed::of(layer, &files).unwrap()));
             list
         };
         let first = list("a", "x", 0o644);
-        assert_eq!(first, list("b", "x", 0o600));
+        assert_eq!(first.identity(), list("b", "x", 0o600).identity());
         assert_eq!(
-            list("a", "y", 0o644).changes_since(&first),
+            list("a", "y", 0o644).changes_since(&written(&first)),
             ["file /etc/x changed"]
         );
         assert_eq!(
-            list("a", "x", 0o755).changes_since(&first),
+            list("a", "x", 0o755).changes_since(&written(&first)),
             ["file /etc/x changed"]
         );
+        assert_ne!(first.identity(), list("a", "x", 0o755).identity());
     }
 }

@@ -17,7 +17,10 @@ use crate::oci::{Descriptor, Digest, HashingWriter, Layer, Source, media_type, s
 const THREADS: usize = 8;
 
 /// Fewer entries than this are looked at by one thread.
-const FEW: usize = 64;
+const FEW_ENTRIES: usize = 64;
+
+/// Fewer folders than this are read by one thread.
+const FEW_FOLDERS: usize = 8;
 
 /// What an entry of a layer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,14 +85,17 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn digest(&self, file: impl Fn(&HostFile) -> Result<Digest, LayerError>) -> Result<Digest, LayerError> {
-        let content = match &self.content {
-            Content::Folder => "folder".to_owned(),
-            Content::Link(target) => format!("link {target}"),
-            Content::Bytes(bytes) => format!("file {}", sha256(bytes)),
-            Content::Host(host) => format!("file {}", file(host)?),
+    fn digest(
+        &self,
+        file: impl FnOnce(&HostFile) -> Result<Digest, LayerError>,
+    ) -> Result<Digest, LayerError> {
+        let (mode, owner) = (self.mode, self.owner);
+        let text = match &self.content {
+            Content::Folder => format!("{mode:o} {owner} folder"),
+            Content::Link(target) => format!("{mode:o} {owner} link {target}"),
+            Content::Bytes(bytes) => format!("{mode:o} {owner} file {}", sha256(bytes)),
+            Content::Host(host) => format!("{mode:o} {owner} file {}", file(host)?),
         };
-        let text = format!("{:o} {} {content}", self.mode, self.owner);
         Ok(sha256(text.as_bytes()))
     }
 }
@@ -170,53 +176,35 @@ impl LayerBuilder {
         self.entries.iter().map(|(path, entry)| (path.as_str(), entry))
     }
 
-    /// A digest of each entry, by path: of what it is, its content, mode and owner.
+    /// A digest of each entry, in the order of their paths: of what it is, its content, mode and owner.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn digests(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
-        self.digests_of(|file| files.digest(&file.path))
+    pub fn digests(&self, files: &FileIndex) -> Result<Vec<Digest>, LayerError> {
+        self.digests_of(files, |_| None)
     }
 
     /// The same, of files as they were when their folders were walked: one look at each is enough.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn digests_when_walked(&self, files: &FileIndex) -> Result<Vec<(&str, Digest)>, LayerError> {
-        self.digests_of(|file| files.digest_as_seen(&file.path, file.seen))
+    pub fn digests_when_walked(&self, files: &FileIndex) -> Result<Vec<Digest>, LayerError> {
+        self.digests_of(files, |file| file.seen)
     }
 
-    /// By several threads where there is much to look at.
     fn digests_of(
         &self,
-        file: impl Fn(&HostFile) -> Result<Digest, LayerError> + Sync,
-    ) -> Result<Vec<(&str, Digest)>, LayerError> {
-        let entries: Vec<(&str, &Entry)> = self.entries().collect();
-        let each = |entries: &[(&'_ str, &Entry)]| {
-            let digests = entries.iter().map(|(_, entry)| entry.digest(&file));
-            digests.collect::<Result<Vec<_>, _>>()
-        };
-        let threads = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(THREADS);
-        let digests = if entries.len() < FEW || threads == 1 {
-            each(&entries)?
-        } else {
-            let shares = thread::scope(|scope| {
-                let workers: Vec<_> = entries
-                    .chunks(entries.len().div_ceil(threads))
-                    .map(|entries| scope.spawn(|| each(entries)))
-                    .collect();
-                let died = |_| Err(LayerError::Write(io::Error::other("a thread died")));
-                workers
-                    .into_iter()
-                    .map(|worker| worker.join().unwrap_or_else(died))
-                    .collect::<Result<Vec<_>, _>>()
-            })?;
-            shares.into_iter().flatten().collect()
-        };
-        let paths = entries.into_iter().map(|(path, _)| path);
-        Ok(paths.zip(digests).collect())
+        files: &FileIndex,
+        seen: impl Fn(&HostFile) -> Option<Stat> + Sync,
+    ) -> Result<Vec<Digest>, LayerError> {
+        let entries: Vec<&Entry> = self.entries.values().collect();
+        in_shares(&entries, FEW_ENTRIES, |entries| {
+            let mut files = files.in_order();
+            let digests = entries
+                .iter()
+                .map(|entry| entry.digest(|file| files.digest_as_seen(&file.path, seen(file))));
+            digests.collect()
+        })
     }
 
     /// Adds an entry at an absolute path; a later one at the same path replaces the earlier. Folders above it are
@@ -272,56 +260,32 @@ impl LayerBuilder {
     /// What cannot be read, or is no file, folder or link.
     pub fn host(&mut self, destination: &str, source: &Path) -> Result<(), LayerError> {
         let metadata = fs::metadata(source).map_err(|error| read_error(source, error))?;
-        self.host_entry(destination.trim_end_matches('/'), source, &metadata)
+        if metadata.is_dir() {
+            return self.host_folder(destination, source);
+        }
+        self.add(destination, host_entry(source, &metadata)?);
+        Ok(())
     }
 
-    fn host_entry(
-        &mut self,
-        destination: &str,
-        source: &Path,
-        metadata: &fs::Metadata,
-    ) -> Result<(), LayerError> {
-        use std::os::unix::fs::PermissionsExt;
-        if metadata.is_dir() {
-            self.folder(destination, 0o755, 0);
-            for entry in fs::read_dir(source).map_err(|error| read_error(source, error))? {
-                let entry = entry.map_err(|error| read_error(source, error))?;
-                let path = entry.path();
-                let name = entry.file_name();
-                let name = name.to_str().ok_or_else(|| LayerError::NotText(path.clone()))?;
-                // By its name in the open folder: no walk from the root for each.
-                let metadata = entry.metadata().map_err(|error| read_error(&path, error))?;
-                self.host_entry(&format!("{destination}/{name}"), &path, &metadata)?;
+    /// Level by level: the folders of one are read by several threads.
+    fn host_folder(&mut self, destination: &str, source: &Path) -> Result<(), LayerError> {
+        self.folder(destination, 0o755, 0);
+        let mut level = vec![(destination.trim_matches('/').to_owned(), source.to_owned())];
+        while !level.is_empty() {
+            let mut found = BTreeMap::new();
+            let mut below = Vec::new();
+            for read in in_shares(&level, FEW_FOLDERS, |level| {
+                level.iter().map(read_folder).collect()
+            })? {
+                for (path, folder, entry) in read {
+                    if let Some(folder) = folder {
+                        below.push((path.clone(), folder));
+                    }
+                    found.insert(path, entry);
+                }
             }
-        } else if metadata.is_symlink() {
-            let target = fs::read_link(source).map_err(|error| read_error(source, error))?;
-            let target = target
-                .to_str()
-                .ok_or_else(|| LayerError::NotText(source.to_owned()))?;
-            self.add(
-                destination,
-                Entry {
-                    content: Content::Link(target.to_owned()),
-                    mode: 0o777,
-                    owner: 0,
-                },
-            );
-        } else if metadata.is_file() {
-            let mode = if metadata.permissions().mode() & 0o100 == 0 {
-                0o644
-            } else {
-                0o755
-            };
-            self.add(
-                destination,
-                Entry {
-                    content: Content::Host(HostFile::seen(source.to_owned(), metadata)),
-                    mode,
-                    owner: 0,
-                },
-            );
-        } else {
-            return Err(LayerError::Special(source.to_owned()));
+            self.entries.append(&mut found);
+            level = below;
         }
         Ok(())
     }
@@ -398,6 +362,80 @@ impl LayerBuilder {
         }
         archive.into_inner().map_err(LayerError::Write)
     }
+}
+
+/// What is done with all items, in their order; by several threads, unless there are few.
+fn in_shares<T: Sync, U: Send>(
+    items: &[T],
+    few: usize,
+    each: impl Fn(&[T]) -> Result<Vec<U>, LayerError> + Sync,
+) -> Result<Vec<U>, LayerError> {
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS);
+    if items.len() < few || threads == 1 {
+        return each(items);
+    }
+    let shares = thread::scope(|scope| {
+        let workers: Vec<_> = items
+            .chunks(items.len().div_ceil(threads))
+            .map(|share| scope.spawn(|| each(share)))
+            .collect();
+        let died = |_| Err(LayerError::Write(io::Error::other("a thread died")));
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(died))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    Ok(shares.into_iter().flatten().collect())
+}
+
+/// An entry of a layer to be, its path, and of a folder its path on this machine.
+type Found = (String, Option<PathBuf>, Entry);
+
+/// What lies in a folder, given by its path in the image and on this machine.
+fn read_folder((destination, source): &(String, PathBuf)) -> Result<Vec<Found>, LayerError> {
+    let failed = |error| read_error(source, error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(source).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let name = name.to_str().ok_or_else(|| LayerError::NotText(path.clone()))?;
+        let destination = match destination.as_str() {
+            "" => name.to_owned(),
+            folder => format!("{folder}/{name}"),
+        };
+        // By its name in the open folder: no walk from the root for each.
+        let metadata = entry.metadata().map_err(|error| read_error(&path, error))?;
+        let entry = host_entry(&path, &metadata)?;
+        found.push((destination, metadata.is_dir().then_some(path), entry));
+    }
+    Ok(found)
+}
+
+fn host_entry(source: &Path, metadata: &fs::Metadata) -> Result<Entry, LayerError> {
+    use std::os::unix::fs::PermissionsExt;
+    let (content, mode) = if metadata.is_dir() {
+        (Content::Folder, 0o755)
+    } else if metadata.is_symlink() {
+        let target = fs::read_link(source).map_err(|error| read_error(source, error))?;
+        let target = target
+            .to_str()
+            .ok_or_else(|| LayerError::NotText(source.to_owned()))?;
+        (Content::Link(target.to_owned()), 0o777)
+    } else if metadata.is_file() {
+        let is_executable = metadata.permissions().mode() & 0o100 != 0;
+        let file = HostFile::seen(source.to_owned(), metadata);
+        (Content::Host(file), if is_executable { 0o755 } else { 0o644 })
+    } else {
+        return Err(LayerError::Special(source.to_owned()));
+    };
+    Ok(Entry {
+        content,
+        mode,
+        owner: 0,
+    })
 }
 
 fn read_error(path: &Path, source: io::Error) -> LayerError {
@@ -496,14 +534,53 @@ mod tests {
         let digests = all.digests(&files).unwrap();
         // With the two folders.
         assert_eq!(digests.len(), 202);
-        assert!(digests.is_sorted_by_key(|(path, _)| *path));
         for number in 0..200 {
             let mut one = LayerBuilder::new();
             let path = format!("a/b/{number}");
             one.host(&path, &folder.path().join(number.to_string())).unwrap();
-            let of_path = |(known, _): &&(&str, Digest)| *known == path;
+            let at = |layer: &LayerBuilder| layer.entries().position(|(known, _)| known == path).unwrap();
             let alone = one.digests(&files).unwrap();
-            assert_eq!(digests.iter().find(of_path), alone.iter().find(of_path));
+            assert_eq!(digests[at(&all)], alone[at(&one)]);
+        }
+    }
+
+    #[test]
+    fn a_tree_of_many_folders_is_laid_where_it_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for number in 0..40 {
+            for file in ["x", "sub/deep/y"] {
+                names.push(format!("{number:02}/{file}"));
+            }
+        }
+        for name in &names {
+            let path = folder.path().join("in").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        for (destination, prefix) in [
+            ("/data", "data/"),
+            ("/data/", "data/"),
+            ("/", ""),
+            ("/a/b", "a/b/"),
+        ] {
+            let mut layer = LayerBuilder::new();
+            layer.host(destination, &folder.path().join("in")).unwrap();
+            let files = layer.entries().filter_map(|(path, entry)| match &entry.content {
+                Content::Host(file) => Some((path.to_owned(), fs::read_to_string(file).unwrap())),
+                _ => None,
+            });
+            let mut expected: Vec<_> = names
+                .iter()
+                .map(|name| (format!("{prefix}{name}"), name.clone()))
+                .collect();
+            expected.sort();
+            assert_eq!(files.collect::<Vec<_>>(), expected);
+            // 40 folders, their `sub` and `deep`, and those above them.
+            let folders = layer
+                .entries()
+                .filter(|(_, entry)| entry.content == Content::Folder);
+            assert_eq!(folders.count(), 120 + prefix.matches('/').count());
         }
     }
 

@@ -10,7 +10,7 @@ use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
 use crate::layout::Layout;
 use crate::listed::Listed;
-use crate::oci::{Descriptor, Digest, Hasher, Layer, Source};
+use crate::oci::{Descriptor, Digest, Layer, Source, sha256};
 use crate::turns::Turns;
 use crate::whole;
 
@@ -96,12 +96,7 @@ impl<'a> LayerCache<'a> {
 
     /// Hash of all that decides the layer's bytes.
     fn key(&self, kind: &str, listed: &Listed) -> Digest {
-        let mut hasher = Hasher::new();
-        hasher.update(format!("{FORM} {kind} {}\n", self.time).as_bytes());
-        for (path, digest) in listed.digests() {
-            hasher.update(format!("{} {path}\n{digest}\n", path.len()).as_bytes());
-        }
-        hasher.finish().0
+        sha256(format!("{FORM} {kind} {}\n{}", self.time, listed.identity()).as_bytes())
     }
 
     fn find(&self, key: &Digest) -> Option<Layer> {

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::failure::Failure;
 use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
-use crate::oci::Digest;
+use crate::oci::{Digest, Hasher};
 
-/// The entries of a layer, with a digest of each.
+/// The entries of a layer, with a digest of each, and of all.
 #[derive(Clone, Debug)]
 pub struct Listed {
     content: LayerBuilder,
     digests: Vec<Digest>,
+    identity: Digest,
 }
 
 impl Listed {
@@ -21,8 +22,22 @@ impl Listed {
     /// # Errors
     /// A file cannot be read, or changed meanwhile.
     pub fn of(content: LayerBuilder, files: &FileIndex) -> Result<Self, LayerError> {
-        let digests = without_paths(content.digests_when_walked(files)?);
-        Ok(Self { content, digests })
+        let digests = content.digests_when_walked(files)?;
+        let mut hasher = Hasher::new();
+        for ((path, _), digest) in content.entries().zip(&digests) {
+            hasher.update(format!("{} {path}\n{digest}\n", path.len()).as_bytes());
+        }
+        let identity = hasher.finish().0;
+        Ok(Self {
+            content,
+            digests,
+            identity,
+        })
+    }
+
+    /// The hash of all that the layer holds.
+    pub fn identity(&self) -> &Digest {
+        &self.identity
     }
 
     /// The entries.
@@ -41,12 +56,8 @@ impl Listed {
     /// # Errors
     /// A file cannot be read, or changed meanwhile.
     pub fn is_current(&self, files: &FileIndex) -> Result<bool, LayerError> {
-        Ok(without_paths(self.content.digests(files)?) == self.digests)
+        Ok(self.content.digests(files)? == self.digests)
     }
-}
-
-fn without_paths(digests: Vec<(&str, Digest)>) -> Vec<Digest> {
-    digests.into_iter().map(|(_, digest)| digest).collect()
 }
 
 /// Layers that several flows of one command have in common: each is put together and looked at once.

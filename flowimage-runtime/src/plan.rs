@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flowimage_model::declaration::Base;
 use flowimage_model::reference::ImageTag;
@@ -14,9 +15,10 @@ use crate::catalog::{Catalog, Content, Registration};
 use crate::failure::{Failure, Stage, at};
 use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
-use crate::ingredients::Ingredients;
+use crate::ingredients::{Ingredients, Remembered};
 use crate::labels;
 use crate::layer::LayerBuilder;
+use crate::listed::Listed;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
 use crate::project::Project;
@@ -86,7 +88,7 @@ impl<'a> Plan<'a> {
         let created = created()?;
         let labels = labels::of_flow(unit);
         let context = context(unit, &project)?;
-        let mut ingredients = ingredients(unit, files, context.as_ref(), &parts, created)?;
+        let mut ingredients = ingredients(unit, files, context, &parts, created)?;
         for (name, value) in &labels {
             ingredients.text(format!("label {name}"), value);
         }
@@ -350,13 +352,13 @@ impl<'a> Plan<'a> {
         let mut differences = Vec::new();
         if known.identity.as_ref() != Some(identity) {
             let before = fs::read_to_string(self.details()).unwrap_or_default();
-            let before = Ingredients::from_text(&before);
-            if known.identity.as_ref() == Some(&before.identity()) {
-                differences = now.changes_since(&before);
-            } else {
-                differences.push(
+            match Remembered::from_text(&before) {
+                Some(before) if known.identity.as_ref() == Some(&before.identity) => {
+                    differences = now.changes_since(&before);
+                }
+                _ => differences.push(
                     "the image's identity; what it was made of is not known on this machine".to_owned(),
-                );
+                ),
             }
         }
         if !self.waives_checks() && known.checks.as_ref() != Some(&self.checks()) {
@@ -519,7 +521,7 @@ fn context(_: &FlowUnit, _: &Project) -> Result<Option<LayerBuilder>, Failure> {
 fn ingredients(
     unit: &FlowUnit,
     files: &FileIndex,
-    context: Option<&LayerBuilder>,
+    context: Option<LayerBuilder>,
     parts: &[Part],
     created: u64,
 ) -> Result<Ingredients, Failure> {
@@ -529,10 +531,11 @@ fn ingredients(
     all.text("Dockerfile", &unit.rendered.text);
     all.keys_of_image(&unit.declaration);
     if let Some(context) = context {
-        all.layer("context", context, files).map_err(at(Stage::Plan))?;
+        let listed = Listed::of(context, files).map_err(at(Stage::Plan))?;
+        all.layer("context", Arc::new(listed));
     }
     for Part { kind, listed } in parts {
-        all.listed(kind.word(), listed);
+        all.layer(kind.word(), listed.clone());
     }
     Ok(all)
 }

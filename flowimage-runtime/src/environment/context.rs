@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use flowimage_model::declaration::UserDockerfile;
@@ -16,6 +17,7 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 use super::sources;
 use crate::failure::{Failure, Stage, at};
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
+use crate::listed::Listed;
 
 /// The declared files where the generated Dockerfile copies them from.
 pub(crate) fn staged(files: &LayerBuilder) -> LayerBuilder {
@@ -183,14 +185,17 @@ fn passes_link(folder: &Path, path: &str) -> bool {
 
 /// Starts to write a context on a thread of its own, as fast as it is read from the other end.
 pub(super) fn stream(
-    context: LayerBuilder,
+    context: Arc<Listed>,
     time: u64,
 ) -> (DuplexStream, tokio::task::JoinHandle<io::Result<()>>) {
     let (writer, reader) = tokio::io::duplex(1 << 20);
     let handle = tokio::runtime::Handle::current();
     let sender = tokio::task::spawn_blocking(move || {
         let mut out = io::BufWriter::with_capacity(256 << 10, Bridge { writer, handle });
-        context.write_tar(&mut out, time).map_err(io::Error::other)?;
+        context
+            .content()
+            .write_tar(&mut out, time)
+            .map_err(io::Error::other)?;
         out.flush()
     });
     (reader, sender)

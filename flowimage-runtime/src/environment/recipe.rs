@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use flowimage_model::Declaration;
 use flowimage_model::declaration::UserDockerfile;
@@ -15,8 +16,7 @@ use crate::assemble::files;
 use crate::failure::{Failure, Stage, at};
 use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
-use crate::ingredients::Ingredients;
-use crate::layer::LayerBuilder;
+use crate::listed::Listed;
 use crate::oci::{Digest, Hasher};
 
 /// The steps from a base to an environment.
@@ -38,7 +38,7 @@ pub(super) struct Step {
     /// Values of the author's `ARG`s; a generated text has its own.
     pub(super) build_args: BTreeMap<String, String>,
     /// What it may copy.
-    pub(super) context: LayerBuilder,
+    pub(super) context: Arc<Listed>,
     /// Whether flowimage wrote the text; else it is the author's.
     pub(super) is_generated: bool,
     /// Whether it stands on the step before.
@@ -58,13 +58,17 @@ impl Recipe {
         time: u64,
     ) -> Result<Self, Failure> {
         let declaration = &unit.declaration;
+        let listed = |context| {
+            let listed = Listed::of(context, index).map_err(at(Stage::Build))?;
+            Ok::<_, Failure>(Arc::new(listed))
+        };
         let mut steps = Vec::new();
         if let Some(dockerfile) = &declaration.dockerfile {
             steps.push(Step {
                 text: dockerfile.text.clone(),
                 text_with_caches: dockerfile.text.clone(),
                 build_args: build_args(declaration),
-                context: context::of_dockerfile(declaration, dockerfile, folder)?,
+                context: listed(context::of_dockerfile(declaration, dockerfile, folder)?)?,
                 is_generated: false,
                 continues: false,
             });
@@ -81,13 +85,13 @@ impl Recipe {
                 text: own(unit.rendered.environment_text()),
                 text_with_caches: own(&environment_with_caches(declaration)),
                 build_args: BTreeMap::new(),
-                context: staged(&files),
+                context: listed(staged(&files))?,
                 is_generated: true,
                 continues,
             });
         }
         Ok(Self {
-            identity: identity(bases, &steps, index, time)?,
+            identity: identity(bases, &steps, time),
             steps,
             complete,
         })
@@ -128,18 +132,14 @@ pub(super) fn images(dockerfile: &UserDockerfile, declaration: &Declaration) -> 
 }
 
 /// Hash of all that decides what comes out: bases, texts, and the bytes and modes of what may be copied.
-fn identity(bases: &[Digest], steps: &[Step], index: &FileIndex, time: u64) -> Result<Digest, Failure> {
+fn identity(bases: &[Digest], steps: &[Step], time: u64) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(format!("environment 3\n{time}\n").as_bytes());
+    hasher.update(format!("environment 4\n{time}\n").as_bytes());
     for base in bases {
         hasher.update(format!("base {base}\n").as_bytes());
     }
     for step in steps {
-        let mut files = Ingredients::new();
-        files
-            .layer("file", &step.context, index)
-            .map_err(at(Stage::Build))?;
-        let files = files.identity();
+        let files = step.context.identity();
         let head = format!("step {} {} {files}\n", step.is_generated, step.text.len());
         hasher.update(head.as_bytes());
         hasher.update(step.text.as_bytes());
@@ -147,7 +147,7 @@ fn identity(bases: &[Digest], steps: &[Step], index: &FileIndex, time: u64) -> R
             hasher.update(format!("arg {name} {} {value}\n", value.len()).as_bytes());
         }
     }
-    Ok(hasher.finish().0)
+    hasher.finish().0
 }
 
 #[cfg(test)]

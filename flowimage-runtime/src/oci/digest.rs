@@ -11,9 +11,14 @@ use serde::{Deserialize, Serialize};
 /// The digest of some bytes, `sha256:<64 hex digits>`.
 ///
 /// Source: the digest grammar of the OCI image specification; SHA-256 is the only algorithm accepted.
+// The text itself, in place: a project's files have one each, and more than one list of them.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+pub struct Digest([u8; LENGTH]);
+
+const PREFIX: &str = "sha256:";
+
+const LENGTH: usize = PREFIX.len() + 64;
 
 /// A text that is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,24 +30,24 @@ const DIGITS: [u8; 16] = *b"0123456789abcdef";
 impl Digest {
     /// The digest with this hash.
     pub fn from_hash(hash: [u8; 32]) -> Self {
-        let mut text = String::with_capacity(71);
-        text.push_str("sha256:");
-        for byte in hash {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from(DIGITS[usize::from(nibble)]));
-            }
+        let mut text = [0; LENGTH];
+        let (prefix, hex) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        for (digits, byte) in hex.chunks_exact_mut(2).zip(hash) {
+            digits.copy_from_slice(&[byte >> 4, byte & 15].map(|nibble| DIGITS[usize::from(nibble)]));
         }
         Self(text)
     }
 
     /// The whole text, algorithm included.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Never anything but ASCII.
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The 64 hexadecimal digits.
     pub fn hex(&self) -> &str {
-        &self.0["sha256:".len()..]
+        &self.as_str()[PREFIX.len()..]
     }
 
     /// The first 12 hexadecimal digits, for people.
@@ -55,11 +60,10 @@ impl FromStr for Digest {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        let hex = text.strip_prefix("sha256:").unwrap_or_default();
-        if hex.len() == 64 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(DigestError(text.chars().take(100).collect()))
+        let is_hex = |hex: &str| hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match text.as_bytes().try_into() {
+            Ok(bytes) if text.strip_prefix(PREFIX).is_some_and(is_hex) => Ok(Self(bytes)),
+            _ => Err(DigestError(text.chars().take(100).collect())),
         }
     }
 }
@@ -74,19 +78,19 @@ impl TryFrom<String> for Digest {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.0
+        digest.as_str().to_owned()
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
