@@ -337,6 +337,8 @@ fn stages(
                 }
                 session.settle().await;
             }
+            #[cfg(feature = "registry")]
+            session.registries.give_up_uploads().await;
         });
         Ok(status)
     })

@@ -83,7 +83,7 @@ pub enum RegistryError {
         /// What it has.
         found: String,
         /// What was sent or asked for.
-        wanted: Digest,
+        wanted: Box<Digest>,
     },
     /// A document that is too large, or that is not what it should be.
     #[error("{what} of {place} cannot be used: {reason}")]

@@ -36,7 +36,8 @@ mod settings;
 mod upload;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use credentials::{CredentialPlaces, login};
 pub use error::RegistryError;
@@ -44,8 +45,13 @@ pub use settings::RegistrySettings;
 
 use auth::Authorizations;
 use client::Client;
+use request::Request;
+use reqwest::{Method, Url};
 
 use crate::oci::Digest;
+
+/// A registry gets this long to end an upload, at the end of a command.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a repository is opened for: the rights that its token service is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +77,20 @@ struct Shared {
     authorizations: Authorizations,
     /// Blobs under way or done, so that flows that share one do not send or fetch it each for themselves.
     turns: Mutex<HashMap<String, Turn>>,
+    /// Uploads that nothing was sent to yet, with their repository: [`Repository::place`].
+    begun: Mutex<Vec<(String, Url)>>,
 }
 
-/// Held by who sends or fetches a blob; then, of one sent, a repository that has it.
-type Turn = Arc<tokio::sync::Mutex<Option<String>>>;
+/// Held by who sends or fetches a blob; then, of one that repositories want, one that has it.
+type Turn = Arc<tokio::sync::Mutex<Option<Place>>>;
+
+/// A repository that has a blob.
+#[derive(Clone)]
+struct Place {
+    path: String,
+    /// Whether it has it from this command.
+    is_new: bool,
+}
 
 impl Registries {
     /// Registries spoken to in this way.
@@ -98,6 +114,21 @@ impl Registries {
         }
     }
 
+    /// Ends uploads that were begun to ask whether one may, and that nothing was sent to: registries keep them for days.
+    pub async fn give_up_uploads(&self) {
+        let begun = std::mem::take(&mut *self.begun());
+        let ended = begun.into_iter().map(async |(repository, place)| {
+            let repository = self.at(&repository, Access::Push);
+            let request = Request::new(Method::DELETE, place);
+            let _ = tokio::time::timeout(PATIENCE, repository.once(&request)).await;
+        });
+        futures_util::future::join_all(ended).await;
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Vec<(String, Url)>> {
+        self.shared.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whose turn it is with a blob of a registry or layout.
     fn turn(&self, place: &str, blob: &Digest) -> Turn {
         let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,8 +137,12 @@ impl Registries {
 
     /// The repository that a `Source::Repository` names: `registry[:port]/path`.
     fn source(&self, place: &str) -> Repository {
+        self.at(place, Access::Pull)
+    }
+
+    fn at(&self, place: &str, access: Access) -> Repository {
         let (registry, path) = place.split_once('/').unwrap_or((place, ""));
-        self.repository(registry, path, Access::Pull)
+        self.repository(registry, path, access)
     }
 }
 

@@ -293,7 +293,7 @@ impl Repository {
         RegistryError::WrongDigest {
             registry: self.registry.clone(),
             found,
-            wanted,
+            wanted: Box::new(wanted),
         }
     }
 

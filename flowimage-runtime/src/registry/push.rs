@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, StatusCode, Url};
 
 use super::request::{Body, Request};
 use super::upload::{Begun, Content};
-use super::{RegistryError, Repository};
+use super::{Place, RegistryError, Repository};
 use crate::layout::Layout;
 use crate::oci::{Descriptor, Digest, Image, Layer, Source};
 
@@ -27,14 +27,14 @@ enum Ask {
 }
 
 impl Repository {
-    /// Asks whether an image may be pushed, before it is made: an upload is begun and given up.
+    /// Asks whether an image may be pushed, before it is made: an upload is begun. The configuration of an image that is
+    /// pushed goes there; [`Registries::give_up_uploads`](super::Registries::give_up_uploads) ends what was not needed.
     ///
     /// # Errors
     /// It may not, or the registry does not answer.
     pub async fn may_push(&self) -> Result<(), RegistryError> {
         if let Begun::At(place, _) = self.begin(None).await? {
-            // Registries drop uploads that nobody goes on with; this one need not wait.
-            let _ = self.once(&Request::new(Method::DELETE, place)).await;
+            self.registries.begun().push((self.place(), place));
         }
         Ok(())
     }
@@ -83,11 +83,32 @@ impl Repository {
         let jobs: Vec<Option<&Layer>> = layers.chain([None]).collect();
         let sent = stream::iter(jobs).map(async |job| match job {
             Some(layer) => self.send_layer(layer, layout, ask).await,
-            None if ask == Ask::First && self.has(&config).await? => Ok(()),
-            None => self.upload(&config, Content::Bytes(&image.config)).await,
+            None => self.send_config(&config, &image.config, ask).await,
         });
         let parallel = self.settings().parallel.max(1);
         sent.buffer_unordered(parallel).try_collect::<()>().await
+    }
+
+    /// Where an upload was begun, sending costs no more than asking.
+    async fn send_config(&self, config: &Descriptor, bytes: &[u8], ask: Ask) -> Result<(), RegistryError> {
+        let content = Content::Bytes(bytes);
+        if let Some(place) = self.take_begun()
+            // It may be too old: the image was built meanwhile.
+            && self.upload_at(config, content, place).await
+        {
+            return Ok(());
+        }
+        if ask == Ask::First && self.has(config).await? {
+            return Ok(());
+        }
+        self.upload(config, content).await
+    }
+
+    fn take_begun(&self) -> Option<Url> {
+        let mut begun = self.registries.begun();
+        let place = self.place();
+        let found = begun.iter().position(|(it, _)| *it == place)?;
+        Some(begun.swap_remove(found).1)
     }
 
     /// Sends a layer that the repository lacks. Of several repositories of a registry that lack it, one gets it, and the
@@ -95,28 +116,30 @@ impl Repository {
     async fn send_layer(&self, layer: &Layer, layout: &Layout, ask: Ask) -> Result<(), RegistryError> {
         let blob = &layer.blob;
         let turn = self.registries.turn(&self.registry, &blob.digest);
-        if ask == Ask::First && self.has(blob).await? {
-            // Who is sending it elsewhere will know a place soon enough.
-            if let Ok(mut place) = turn.try_lock() {
-                place.get_or_insert_with(|| self.path.clone());
-            }
-            return Ok(());
-        }
-        let mut place = turn.lock().await;
-        if let Some(path) = place.clone()
-            && ask == Ask::First
+        let mut known = turn.lock().await;
+        if ask == Ask::First
+            && let Some(place) = known.clone()
         {
-            drop(place);
-            // Sent while we waited, or to be had from its neighbour; where that is refused, each sends for itself.
-            if path == self.path && self.has(blob).await?
-                || self.mount(blob, &format!("{}/{path}", self.registry)).await?
+            drop(known);
+            let from = format!("{}/{}", self.registry, place.path);
+            // What one of them lacked a moment ago, the others lack too; where it is not taken over, they are asked.
+            let is_lacking = place.is_new && place.path != self.path;
+            if is_lacking && self.mount(blob, &from).await?
+                || self.has(blob).await?
+                || !is_lacking && self.mount(blob, &from).await?
             {
                 return Ok(());
             }
             return self.send_file(layer, layout).await;
         }
-        self.send_file(layer, layout).await?;
-        *place = Some(self.path.clone());
+        let is_new = ask == Ask::Never || !self.has(blob).await?;
+        if is_new {
+            self.send_file(layer, layout).await?;
+        }
+        *known = Some(Place {
+            path: self.path.clone(),
+            is_new,
+        });
         Ok(())
     }
 

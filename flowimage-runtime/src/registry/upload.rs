@@ -133,6 +133,13 @@ impl Repository {
         }
     }
 
+    /// Sends a blob where an upload was begun, whole and once. `false` where it did not arrive: only another upload tells
+    /// why.
+    pub(super) async fn upload_at(&self, blob: &Descriptor, content: Content<'_>, place: Url) -> bool {
+        let sent = self.put(blob, place, content.part(0, blob.size), blob.size).await;
+        matches!(sent, Ok(Sent::Done))
+    }
+
     /// The last request of an upload: what remains of the blob, and its digest.
     async fn put(&self, blob: &Descriptor, mut place: Url, body: Body, length: u64) -> Result<Sent, Trouble> {
         place

@@ -29,7 +29,9 @@ pub(crate) struct Store {
     pub(crate) blobs: BTreeMap<(String, String), Vec<u8>>,
     /// By repository and reference: media type and bytes.
     pub(crate) manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
-    uploads: BTreeMap<String, Vec<u8>>,
+    pub(crate) uploads: BTreeMap<String, Vec<u8>>,
+    /// Uploads so far.
+    begun: usize,
     tokens: BTreeMap<String, usize>,
     pub(crate) mounts: bool,
     /// Longest body of a request.
@@ -47,6 +49,7 @@ impl Store {
             blobs: BTreeMap::new(),
             manifests: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            begun: 0,
             tokens: BTreeMap::new(),
             mounts: true,
             largest: u64::MAX,
@@ -159,7 +162,8 @@ impl Store {
                     self.blobs.insert(key(&digest), bytes);
                     return Answer::new(201).header("location", "/");
                 }
-                let id = format!("upload-{}", self.uploads.len());
+                self.begun += 1;
+                let id = format!("upload-{}", self.begun);
                 self.uploads.insert(id.clone(), Vec::new());
                 Answer::new(202).header("location", place(&id))
             }
@@ -199,7 +203,10 @@ impl Store {
                 self.blobs.insert(key(&digest), bytes);
                 Answer::new(201).header("docker-content-digest", digest)
             }
-            "DELETE" => Answer::new(204),
+            "DELETE" => {
+                self.uploads.remove(id);
+                Answer::new(204)
+            }
             _ => Answer::new(405),
         }
     }

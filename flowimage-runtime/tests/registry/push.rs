@@ -33,6 +33,36 @@ async fn a_second_push_sends_no_blob() {
     assert!(server.store.lock().unwrap().serves("etl/orders", "again"));
 }
 
+#[tokio::test]
+async fn the_upload_that_asks_whether_one_may_takes_the_configuration() {
+    let server = Server::fake().await;
+    let made = made("a");
+    let config = flowimage_runtime::oci::sha256(&made.image.config);
+    for is_lost in [false, true] {
+        let registries = Registries::new(settings());
+        let path = format!("etl/{is_lost}");
+        let repository = registries.repository(&server.address, &path, Access::Push);
+        let other = registries.repository(&server.address, "etl/other", Access::Push);
+        repository.may_push().await.unwrap();
+        other.may_push().await.unwrap();
+        if is_lost {
+            server.store.lock().unwrap().uploads.clear();
+        }
+        server.forget();
+        repository
+            .push(&made.image, Some("x"), &made.layout)
+            .await
+            .unwrap();
+        assert!(server.store.lock().unwrap().serves(&path, "x"));
+        // One each for the layers, and for the configuration where the first is gone.
+        assert_eq!(server.count("POST", ""), if is_lost { 3 } else { 2 });
+        assert_eq!(server.count("HEAD", config.hex()), usize::from(is_lost));
+        registries.give_up_uploads().await;
+        assert_eq!(server.count("DELETE", "etl/other"), 1);
+        assert_eq!(server.count("DELETE", ""), 1);
+    }
+}
+
 /// The image as another machine sees it that asked the registry for it.
 async fn seen_from_afar(registries: &Registries, server: &Server) -> Image {
     let repository = registries.repository(&server.address, "etl/orders", Access::Pull);
@@ -89,6 +119,9 @@ async fn a_layer_that_flows_share_is_sent_once_and_taken_over_by_the_others() {
             let sent = server.count("PUT", layer.blob.digest.hex());
             // Where a registry mounts nothing, each gets its own.
             assert_eq!(sent, if mounts { 1 } else { 5 });
+            // What one lacked is not asked for again at the others, unless it is not taken over.
+            let asked = server.count("HEAD", layer.blob.digest.hex());
+            assert_eq!(asked, if mounts { 1 } else { 5 });
         }
     }
 }
