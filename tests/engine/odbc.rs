@@ -137,6 +137,9 @@ fn built_by_docker(name: &str, dockerfile: &str) {
 
 #[test]
 fn a_package_without_a_wheel_fails_and_says_what_to_add() {
+    // What another flow compiled for its own environment does not hide that.
+    let line = example(&["build", "orders-with-files"]);
+    assert_eq!(line["status"], "built", "{line:#}");
     for (flow, cause, advice) in [
         (
             "orders-naive",

@@ -56,7 +56,10 @@ pub(super) fn python(declaration: &Declaration, caches: bool, text: &mut String)
         .collect();
     let (mount, cache) = if caches {
         (
-            format!("--mount=type=cache,id=flowimage-pip,target={CACHE} "),
+            // Downloads alone: a package that is compiled here fits what this environment has, and may fit no other.
+            format!(
+                "--mount=type=cache,id=flowimage-pip,target={CACHE} --mount=type=tmpfs,target={CACHE}/pip/wheels "
+            ),
             format!("--cache-dir={CACHE}/pip"),
         )
     } else {

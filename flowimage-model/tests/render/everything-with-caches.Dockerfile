@@ -26,7 +26,7 @@ RUN --mount=type=cache,id=flowimage-apt,target=/var/cache/flowimage,sharing=lock
 
 # python_dependencies
 USER 0:0
-RUN --mount=type=cache,id=flowimage-pip,target=/var/cache/flowimage --mount=type=secret,id=TOKEN,required=true --mount=type=secret,id=pip.conf,required=true set -eu; \
+RUN --mount=type=cache,id=flowimage-pip,target=/var/cache/flowimage --mount=type=tmpfs,target=/var/cache/flowimage/pip/wheels --mount=type=secret,id=TOKEN,required=true --mount=type=secret,id=pip.conf,required=true set -eu; \
     for python in python3.11 python3 python ''; do \
       if [ -z "$python" ]; then echo 'flowimage: the base image has no Python 3.11' >&2; exit 127; fi; \
       if "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2> /dev/null; then break; fi; \
