@@ -288,8 +288,12 @@ impl<'a> Plan<'a> {
         if !worthwhile {
             return Ok(None);
         }
-        let image = look(self.session, &self.project, &self.unit.declaration, reference).await?;
-        Ok(image.map(|image| base_digest(&image, reference).0))
+        match look(self.session, &self.project, &self.unit.declaration, reference).await {
+            Ok(image) => Ok(image.map(|image| base_digest(&image, reference).0)),
+            // The build says so where it needs an engine: a registry may have what an engine would build.
+            Err(_) if ask == Ask::Known => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     #[cfg(not(feature = "engine"))]

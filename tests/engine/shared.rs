@@ -267,6 +267,17 @@ fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_mach
     assert_eq!((door.builds(), gzips(&third)), (0, all));
 }
 
+/// Has a flow read in a layout what its base is: nothing on this machine stands for the public registry.
+fn give_bases(flow: &TestFlow) {
+    mirror(
+        &flow.root().join("bases"),
+        &["--src-tls-verify=false"],
+        &format!("docker://{}", setting("FLOWIMAGE_TEST_REGISTRY_BASE")),
+    );
+    let settings = "[registry]\nbases = \"bases\"\n";
+    std::fs::write(flow.root().join("flowimage.toml"), settings).unwrap();
+}
+
 #[test]
 fn an_environment_that_the_registry_has_needs_no_engine() {
     let registry = format!(
@@ -279,16 +290,9 @@ fn an_environment_that_the_registry_has_needs_no_engine() {
         let line = outcome(&flow.command(&[&arguments, more].concat()).output().unwrap());
         assert_eq!(line["status"], "registered", "{line:#}");
     };
-    // What the base is, is read in a layout: nothing on this machine stands for the public registry.
     let second_machine = |engine: &str| {
         let flow = TestFlow::new("one_environment", engine);
-        mirror(
-            &flow.root().join("bases"),
-            &["--src-tls-verify=false"],
-            &format!("docker://{}", setting("FLOWIMAGE_TEST_REGISTRY_BASE")),
-        );
-        let settings = "[registry]\nbases = \"bases\"\n";
-        std::fs::write(flow.root().join("flowimage.toml"), settings).unwrap();
+        give_bases(&flow);
         flow
     };
     register(&TestFlow::new("one_environment", &setting("DOCKER_HOST")), &[]);
@@ -318,4 +322,30 @@ fn an_environment_that_the_registry_has_needs_no_engine() {
     let line = outcome(&alone.command(&["build", "flow-01"]).output().unwrap());
     let message = line["error"]["message"].as_str().unwrap();
     assert!(message.contains("needs an engine"), "{line:#}");
+}
+
+/// Nothing is ever pinned of an author's Dockerfile: what its base is, is looked up each time.
+#[test]
+fn an_authors_environment_that_the_registry_has_needs_no_engine_the_second_time_either() {
+    let registry = format!(
+        "{}/authors-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    );
+    let register = |flow: &TestFlow, status: &str| {
+        let arguments = ["register", "own-dockerfile", "--no-check", "--registry", &registry];
+        let line = outcome(&flow.command(&arguments).output().unwrap());
+        assert_eq!(line["status"], status, "{line:#}");
+        line["digest"].clone()
+    };
+    let words = |engine: &str| {
+        let flow = TestFlow::new("words", engine);
+        flow.copy("words");
+        flow
+    };
+    register(&words(&setting("DOCKER_HOST")), "registered");
+    let second_machine = words("unix:///nonexistent.sock");
+    give_bases(&second_machine);
+    let digest = register(&second_machine, "registered");
+    assert_eq!(register(&second_machine, "unchanged"), digest);
 }
