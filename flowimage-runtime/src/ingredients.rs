@@ -123,6 +123,13 @@ impl Ingredients {
         })
     }
 
+    /// All of it, one by one.
+    fn lines(&self) -> impl Iterator<Item = (String, &Digest)> {
+        let single = self.single.iter().map(|(name, digest)| (name.clone(), digest));
+        let all = single.chain(self.entries());
+        all.map(|(name, digest)| (on_one_line(&name), digest))
+    }
+
     /// The list, a line each. [`Remembered::from_text`] reads it again.
     pub fn to_text(&self) -> String {
         let mut text = self.head();
@@ -135,11 +142,7 @@ impl Ingredients {
 
     /// What is different now, in words, by name.
     pub fn changes_since(&self, before: &Remembered) -> Vec<String> {
-        let single = self.single.iter().map(|(name, digest)| (name.clone(), digest));
-        let now: BTreeMap<String, &Digest> = single
-            .chain(self.entries())
-            .map(|(name, digest)| (on_one_line(&name), digest))
-            .collect();
+        let now: BTreeMap<String, &Digest> = self.lines().collect();
         let mut changes = BTreeMap::new();
         for (name, digest) in &now {
             match before.lines.get(name) {
@@ -161,12 +164,22 @@ impl Ingredients {
     }
 }
 
-/// A list as it was written down.
+/// A list as it was before.
 #[derive(Clone, Debug)]
 pub struct Remembered {
     /// Its hash.
     pub identity: Digest,
     lines: BTreeMap<String, Digest>,
+}
+
+impl From<&Ingredients> for Remembered {
+    fn from(list: &Ingredients) -> Self {
+        let lines = list.lines().map(|(name, digest)| (name, digest.clone()));
+        Self {
+            identity: list.identity(),
+            lines: lines.collect(),
+        }
+    }
 }
 
 impl Remembered {
