@@ -5,11 +5,13 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+mod kit;
+
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
+
+use kit::{SmallCrate, children_seconds, median};
 
 const ITEMS: usize = 200;
 const ROUNDS: usize = 11;
@@ -80,50 +82,37 @@ fn clean(rounds: usize) {
     let mut seconds: [Vec<f64>; 2] = Default::default();
     for _ in 0..rounds {
         for (bench, seconds) in crates.iter().zip(&mut seconds) {
-            bench.clean();
+            bench.small.clean();
             let before = children_seconds();
             bench.check();
             seconds.push(children_seconds() - before);
         }
     }
-    let [ours, theirs] = seconds.map(|mut seconds| {
-        seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
-    });
+    let [ours, theirs] = seconds.map(median);
     println!("clean cargo check, CPU seconds, medians of {rounds} alternating rounds");
     println!(
         "  flowimage-macros, {} crates  {ours:.1}",
-        crates[0].dependencies()
+        crates[0].small.dependencies()
     );
     println!(
         "  clap_derive, {} crates       {theirs:.1}",
-        crates[1].dependencies()
+        crates[1].small.dependencies()
     );
     println!("  ratio {:.2} (goal: at most 3.5, and 20 crates)", ours / theirs);
 }
 
 /// A crate that is compiled again and again.
 struct Bench {
-    folder: PathBuf,
+    small: SmallCrate,
     source: String,
 }
 
 impl Bench {
     fn new(name: &str, dependency: &str, source: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile").join(name);
-        fs::create_dir_all(folder.join("src")).unwrap();
-        let dependency = dependency.replace("ROOT", root.to_str().unwrap());
-        let manifest = format!(
-            "[package]\nname = \"bench-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-             [dependencies]\n{dependency}\n"
-        );
-        fs::write(folder.join("Cargo.toml"), manifest).unwrap();
-        fs::write(folder.join("odbc.ini"), "[ODBC]\n").unwrap();
-        // The versions that the workspace uses, and no look at the network.
-        fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        let small = SmallCrate::new("compile", name, &format!("[dependencies]\n{dependency}"));
+        fs::write(small.path("odbc.ini"), "[ODBC]\n").unwrap();
         let bench = Self {
-            folder,
+            small,
             source: source.to_owned(),
         };
         bench.edit(9999);
@@ -136,69 +125,14 @@ impl Bench {
             "#![allow(dead_code)]\nfn main() {{ println!(\"{round:04}\"); }}\n{}",
             self.source
         );
-        fs::write(self.folder.join("src/main.rs"), text).unwrap();
+        fs::write(self.small.path("src/main.rs"), text).unwrap();
     }
 
     fn check(&self) -> Duration {
         let start = Instant::now();
-        self.cargo(&["check", "--quiet", "--offline"]);
+        self.small.cargo(&["check", "--quiet", "--offline"]);
         start.elapsed()
     }
-
-    fn clean(&self) {
-        self.cargo(&["clean", "--quiet", "--offline"]);
-    }
-
-    /// Crates that are compiled for it, itself left out.
-    fn dependencies(&self) -> usize {
-        let tree = self.cargo(&[
-            "tree",
-            "--offline",
-            "--prefix=none",
-            "--edges=normal,build",
-            "--no-dedupe",
-        ]);
-        let mut names: Vec<_> = tree.lines().skip(1).filter(|line| !line.is_empty()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
-    }
-
-    fn cargo(&self, arguments: &[&str]) -> String {
-        let output = Command::new(env!("CARGO"))
-            .args(arguments)
-            .current_dir(&self.folder)
-            .env("CARGO_TARGET_DIR", self.folder.join("target"))
-            .env_remove("RUSTFLAGS")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}: {}",
-            self.folder.display(),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-/// User and system time of all processes waited for so far, from fields 16 and 17 of `/proc/self/stat`, in seconds.
-fn children_seconds() -> f64 {
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let after_name = &stat[stat.rfind(')').unwrap() + 2..];
-    let fields: Vec<f64> = after_name
-        .split_whitespace()
-        .skip(13)
-        .take(2)
-        .map(|field| field.parse().unwrap())
-        .collect();
-    (fields[0] + fields[1]) / TICKS_PER_SECOND
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 fn flows() -> String {
