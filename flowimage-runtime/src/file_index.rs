@@ -19,8 +19,11 @@ use crate::oci::{Digest, Hasher, sha256};
 use crate::turns::Turns;
 use crate::whole;
 
-/// The clock's grain of any file system, with room.
+/// The clock's grain of a file system, with room.
 const GRAIN: Duration = Duration::from_millis(50);
+
+/// That of one that keeps whole seconds, or every second one, with room.
+const COARSE_GRAIN: Duration = Duration::from_millis(2_500);
 
 /// How the first line of the file begins, before the hash of all lines after it: an index of another form is not read.
 const HEADER: &str = "flowimage files 2 ";
@@ -51,12 +54,14 @@ impl Stat {
         }
     }
 
-    /// Whether a change from now on would be seen.
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let latest = self.modified.max(self.changed) + GRAIN.as_nanos().cast_signed();
+    /// Whether a change from now on would be seen; `now` since 1970.
+    fn is_settled(&self, now: Duration) -> bool {
+        // A time may be set to a whole second; when anything changed is the file system's to say.
+        let grain = match self.changed % 1_000_000_000 {
+            0 => COARSE_GRAIN,
+            _ => GRAIN,
+        };
+        let latest = self.modified.max(self.changed) + grain.as_nanos().cast_signed();
         latest < now.as_nanos().cast_signed()
     }
 }
@@ -142,7 +147,8 @@ impl FileIndex {
         if after != touched || length != stat.size {
             return Err(LayerError::Changed(file.to_owned()));
         }
-        if after == stat && stat.is_settled() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        if after == stat && stat.is_settled(now.unwrap_or_default()) {
             self.learnt().insert(file.to_owned(), (stat, digest.clone()));
         }
         Ok(digest)
@@ -280,6 +286,21 @@ mod tests {
 
     fn settle() {
         thread::sleep(GRAIN * 2);
+    }
+
+    #[test]
+    fn a_file_system_of_whole_seconds_takes_longer_to_settle() {
+        let of = |milliseconds: i128| Stat {
+            device: 1,
+            inode: 1,
+            size: 1,
+            modified: 7_000_000_000,
+            changed: milliseconds * 1_000_000,
+        };
+        let settled = |stat: Stat, now| stat.is_settled(Duration::from_millis(now));
+        assert!(!settled(of(7_200), 7_240) && settled(of(7_200), 7_260));
+        // Two seconds later it may be changed without a trace.
+        assert!(!settled(of(7_000), 8_999) && settled(of(7_000), 9_501));
     }
 
     #[test]
