@@ -202,6 +202,9 @@ async fn of_engine(
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await
         .map_err(here)?;
+    if there.is_none() {
+        crate::pulled::came(project, reference, &image.id)?;
+    }
     let checks = checked(unit, Held::Engine(&image), session, project).await?;
     // What a registry knows it by, where one does; else the engine's own digest.
     let digest = image

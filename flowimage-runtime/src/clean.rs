@@ -220,6 +220,8 @@ fn products(project: &Project) -> Result<(Vec<Removed>, BTreeSet<Digest>), Failu
         memory,
         prune(&project.registered(), |name, _| needed.details.contains(name)),
     );
+    #[cfg(feature = "engine")]
+    gone(memory, prune(&project.pulled(), |_, _| true));
     gone(memory, built(&project.built(), &needed));
     Ok((removed, needed.images))
 }
@@ -389,17 +391,20 @@ async fn unneeded(
     use crate::engine::EngineError;
     use crate::pulled;
     let mut gone = Vec::new();
-    for (path, name) in pulled::all(project) {
-        if pulled::digest(&name).is_some_and(|digest| needed.contains(&digest)) {
+    for image in pulled::all(project) {
+        if image.digest().is_some_and(|digest| needed.contains(&digest)) {
             continue;
         }
-        match engine.remove_image(&name).await {
-            Ok(true) => gone.push(name),
-            Ok(false) => {}
-            Err(EngineError::Refused { .. }) => continue,
-            Err(error) => return Err(Failure::new(Stage::Plan, &error)),
+        let there = engine.image(&image.name).await.map_err(at(Stage::Plan))?;
+        if there.is_some_and(|there| image.is(&there.id)) {
+            match engine.remove_image(&image.name).await {
+                Ok(true) => gone.push(image.name),
+                Ok(false) => {}
+                Err(EngineError::Refused { .. }) => continue,
+                Err(error) => return Err(Failure::new(Stage::Plan, &error)),
+            }
         }
-        let _ = fs::remove_file(path);
+        let _ = fs::remove_file(image.path);
     }
     Ok(gone)
 }
