@@ -14,8 +14,17 @@ use crate::oci::Digest;
 /// The version of the file's form that this flowimage reads and writes.
 const VERSION: u32 = 1;
 
+/// The catalog's name in its folder.
+const NAME: &str = "flowimage.lock";
+
 /// How the names of files begin that become the catalog.
 const TEMPORARY: &str = ".flowimage.lock-";
+
+/// Whether a file of this name is the catalog, or becomes it.
+#[cfg(feature = "engine")]
+pub(crate) fn is_catalog(name: &str) -> bool {
+    name == NAME || name.starts_with(TEMPORARY)
+}
 
 /// One registration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,7 +126,7 @@ impl Catalog {
     /// The catalog in a project's folder.
     pub fn in_folder(folder: &Path) -> Self {
         Self {
-            path: folder.join("flowimage.lock"),
+            path: folder.join(NAME),
         }
     }
 

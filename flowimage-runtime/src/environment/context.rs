@@ -14,6 +14,7 @@ use flowimage_model::render::staged_file;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use super::sources;
+use crate::catalog::is_catalog;
 use crate::failure::{Failure, Stage, at};
 use crate::layer::{Content, Entry, LayerBuilder, LayerError};
 
@@ -117,6 +118,10 @@ impl Walk<'_> {
             let Some(name) = source.file_name().and_then(|name| name.to_str()) else {
                 return Err(LayerError::NotText(source));
             };
+            // Each registration writes it: with it in the image, there would be no unchanged one.
+            if path.is_empty() && is_catalog(name) {
+                continue;
+            }
             let path = if path.is_empty() {
                 name.to_owned()
             } else {
@@ -232,6 +237,8 @@ mod tests {
         }
         std::os::unix::fs::symlink("a/run.sh", root.join("link")).unwrap();
         let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+        fs::write(root.join("flowimage.lock"), "x").unwrap();
+        fs::write(root.join(".flowimage.lock-half"), "x").unwrap();
         let ignored = Ignore::parse("target\n*.bak\n").unwrap();
         let seen = |copied: Option<&BTreeSet<String>>| {
             let context = of_folder(root, copied, &ignored).unwrap();
@@ -244,6 +251,8 @@ mod tests {
         assert_eq!(seen(None), ["a/run.sh 755", "a/secret.key 600", "link 777"]);
         let only = BTreeSet::from(["a/run.sh".to_owned(), "missing".to_owned()]);
         assert_eq!(seen(Some(&only)), ["a/run.sh 755"]);
+        let asked_for = BTreeSet::from(["flowimage.lock".to_owned()]);
+        assert_eq!(seen(Some(&asked_for)), ["flowimage.lock 644"]);
         let link = BTreeSet::from(["link".to_owned()]);
         assert_eq!(seen(Some(&link)).len(), 3, "what a link leads to is needed too");
     }
