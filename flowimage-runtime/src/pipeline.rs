@@ -190,6 +190,9 @@ impl<'a> Plan<'a> {
         let making = &self.session.layers;
         let cache = LayerCache::new(self.project.layers(), layout.clone(), files, making, self.created);
         let foundation = self.foundation(&layout).await?;
+        if self.unit.declaration.needs_run().is_some() {
+            self.refuse_changed()?;
+        }
         let image = assemble(
             self.unit,
             self.binary,

@@ -17,6 +17,7 @@ use crate::flow::FlowUnit;
 use crate::ingredients::Ingredients;
 use crate::labels;
 use crate::layer::LayerBuilder;
+use crate::listed::Lists;
 use crate::oci::{Digest, sha256};
 use crate::pipeline::Goal;
 use crate::project::Project;
@@ -81,15 +82,18 @@ impl<'a> Plan<'a> {
         if goal == Goal::Register {
             catalog.check_writable().map_err(at(Stage::Plan))?;
         }
-        let files = session.files(&project);
-        let parts = parts(&unit.declaration, &project.folder, binary, files, &session.lists)?;
         let created = created()?;
         let labels = labels::of_flow(unit);
-        let context = context(unit, &project)?;
-        let mut ingredients = ingredients(unit, files, context.as_ref(), &parts, created)?;
-        for (name, value) in &labels {
-            ingredients.text(format!("label {name}"), value);
-        }
+        let files = session.files(&project);
+        let look = Look {
+            unit,
+            project: &project,
+            binary,
+            files,
+            created,
+            labels: &labels,
+        };
+        let (parts, ingredients) = look.at_all(&session.lists)?;
         let mut plan = Self {
             unit,
             session,
@@ -109,6 +113,32 @@ impl<'a> Plan<'a> {
         plan.known = content.registration(name, &plan.target_key()).cloned();
         plan.tag(&sha256(b""))?;
         Ok(plan)
+    }
+
+    /// Refuses an image whose files are others by now: an engine copied them after the plan was made, and the image
+    /// would be registered as that of the files before.
+    pub(crate) fn refuse_changed(&self) -> Result<(), Failure> {
+        let look = Look {
+            unit: self.unit,
+            project: &self.project,
+            binary: self.binary,
+            files: self.session.files(&self.project),
+            created: self.created,
+            labels: &self.labels,
+        };
+        let (_, now) = look.at_all(&Lists::default())?;
+        if now == self.ingredients {
+            return Ok(());
+        }
+        let changes = now.changes_since(&self.ingredients);
+        Err(Failure::text(
+            Stage::Build,
+            format!(
+                "files changed while the image was built: {}",
+                some_of(&changes, TOLD)
+            ),
+            "run the command again when nothing writes to them",
+        ))
     }
 
     /// All that decides the image's bytes; `None` where a base is not known without asking whom may not be asked.
@@ -519,26 +549,39 @@ fn context(_: &FlowUnit, _: &Project) -> Result<Option<LayerBuilder>, Failure> {
     Ok(None)
 }
 
-/// All that decides an image's bytes but its bases.
-fn ingredients(
-    unit: &FlowUnit,
-    files: &FileIndex,
-    context: Option<&LayerBuilder>,
-    parts: &[Part],
+/// What is looked at for a plan.
+struct Look<'a> {
+    unit: &'a FlowUnit,
+    project: &'a Project,
+    binary: &'a Binary,
+    files: &'a FileIndex,
     created: u64,
-) -> Result<Ingredients, Failure> {
-    let mut all = Ingredients::new();
-    all.text("flowimage", FORM);
-    all.text("SOURCE_DATE_EPOCH", &created.to_string());
-    all.text("Dockerfile", &unit.rendered.text);
-    all.keys_of_image(&unit.declaration);
-    if let Some(context) = context {
-        all.layer("context", context, files).map_err(at(Stage::Plan))?;
+    labels: &'a BTreeMap<String, String>,
+}
+
+impl Look<'_> {
+    /// The layers that are made here, and all that decides the image's bytes but its bases.
+    fn at_all(&self, lists: &Lists) -> Result<(Vec<Part>, Ingredients), Failure> {
+        let Self {
+            unit, project, files, ..
+        } = *self;
+        let parts = parts(&unit.declaration, &project.folder, self.binary, files, lists)?;
+        let mut all = Ingredients::new();
+        all.text("flowimage", FORM);
+        all.text("SOURCE_DATE_EPOCH", &self.created.to_string());
+        all.text("Dockerfile", &unit.rendered.text);
+        all.keys_of_image(&unit.declaration);
+        if let Some(context) = context(unit, project)? {
+            all.layer("context", &context, files).map_err(at(Stage::Plan))?;
+        }
+        for Part { kind, listed } in &parts {
+            all.listed(kind.word(), listed);
+        }
+        for (name, value) in self.labels {
+            all.text(format!("label {name}"), value);
+        }
+        Ok((parts, all))
     }
-    for Part { kind, listed } in parts {
-        all.listed(kind.word(), listed);
-    }
-    Ok(all)
 }
 
 /// The time that images and their files bear: `SOURCE_DATE_EPOCH`, or 0.

@@ -16,22 +16,28 @@ pub(crate) struct Door {
 impl Door {
     /// In front of the engine at this address.
     pub(crate) fn new(engine: &str) -> Self {
-        Self::with(engine, |_| ())
+        Self::with(engine, |_| (), |_| ())
+    }
+
+    /// The same, where something happens before a request is passed on: its method and path.
+    pub(crate) fn before(engine: &str, happens: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self::with(engine, |_| (), happens)
     }
 
     /// The same engine, as one too old for BuildKit says of itself.
     pub(crate) fn without_buildkit(engine: &str) -> Self {
-        Self::with(engine, |answer| {
+        let edit = |answer: &mut [u8]| {
             let key = b"\"ApiVersion\":\"1.";
             for at in 0..answer.len().saturating_sub(key.len() + 2) {
                 if answer[at..].starts_with(key) {
                     answer[at + key.len()..][..2].copy_from_slice(b"38");
                 }
             }
-        })
+        };
+        Self::with(engine, edit, |_| ())
     }
 
-    fn with(engine: &str, edit: fn(&mut [u8])) -> Self {
+    fn with(engine: &str, edit: fn(&mut [u8]), happens: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let engine = engine
             .strip_prefix("unix://")
             .expect("an engine on a socket")
@@ -42,6 +48,7 @@ impl Door {
         let noted = orders.clone();
         let knocks = Arc::new(AtomicUsize::new(0));
         let came = knocks.clone();
+        let happens = Arc::new(happens);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 came.fetch_add(1, Ordering::SeqCst);
@@ -49,9 +56,15 @@ impl Door {
                     continue;
                 };
                 let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-                let noted = noted.clone();
+                let (noted, happens) = (noted.clone(), happens.clone());
                 std::thread::spawn(move || {
-                    carry(client, engine, |bytes| noted.lock().unwrap().extend(order(bytes)))
+                    carry(client, engine, |bytes| {
+                        if let Some(request) = request(bytes) {
+                            happens(&request);
+                            let order = request.strip_prefix("POST ").map(str::to_owned);
+                            noted.lock().unwrap().extend(order);
+                        }
+                    })
                 });
                 std::thread::spawn(move || carry(back.0, back.1, edit));
             }
@@ -86,11 +99,13 @@ impl Door {
     }
 }
 
-/// The path of a request that changes something. It comes in a piece of its own, or at the beginning of one.
-fn order(bytes: &[u8]) -> Option<String> {
+/// Method and path of a request. It comes in a piece of its own, or at the beginning of one.
+fn request(bytes: &[u8]) -> Option<String> {
     let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(500)]);
-    let path = begin.strip_prefix("POST ")?.split([' ', '?']).next()?;
-    Some(path.to_owned())
+    let (method, rest) = begin.split_once(' ')?;
+    let path = rest.split([' ', '?']).next()?;
+    let is_request = ["DELETE", "GET", "HEAD", "POST"].contains(&method) && path.starts_with('/');
+    is_request.then(|| format!("{method} {path}"))
 }
 
 /// Copies one direction until its end, and passes the end on.

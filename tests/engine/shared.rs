@@ -1,6 +1,8 @@
 //! Flows that share an environment, counted at the engine's door.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -333,7 +335,13 @@ fn an_authors_environment_that_the_registry_has_needs_no_engine_the_second_time_
         std::process::id()
     );
     let register = |flow: &TestFlow, status: &str| {
-        let arguments = ["register", "own-dockerfile", "--no-check", "--registry", &registry];
+        let arguments = [
+            "register",
+            "own-dockerfile",
+            "--no-check",
+            "--registry",
+            &registry,
+        ];
         let line = outcome(&flow.command(&arguments).output().unwrap());
         assert_eq!(line["status"], status, "{line:#}");
         line["digest"].clone()
@@ -348,4 +356,36 @@ fn an_authors_environment_that_the_registry_has_needs_no_engine_the_second_time_
     give_bases(&second_machine);
     let digest = register(&second_machine, "registered");
     assert_eq!(register(&second_machine, "unchanged"), digest);
+}
+
+/// Else environment and image would be those of the files before, for this machine and for all that find them in the
+/// registry.
+#[test]
+fn what_was_built_of_files_that_changed_meanwhile_is_refused() {
+    // Once planned; and when the first step is built, on whose image the second stands by a name: its context is not
+    // sent yet.
+    for when in ["", "/tag"] {
+        let file = Arc::new(OnceLock::<PathBuf>::new());
+        let greeting = file.clone();
+        let door = Door::before(&setting("DOCKER_HOST"), move |request| {
+            if request.ends_with(when) {
+                std::fs::write(greeting.get().unwrap(), "overtaken").unwrap();
+            }
+        });
+        let flow = TestFlow::new("overtaken", &door.address());
+        flow.copy("words");
+        let path = file.get_or_init(|| flow.root().join("tests/flows/words/greeting.txt"));
+        let before = std::fs::read(path).unwrap();
+        let build = || outcome(&flow.command(&["build", "--no-check"]).output().unwrap());
+        let is_refused = |line: &Value| {
+            let message = line["error"]["message"].as_str().unwrap_or_default();
+            assert!(message.contains("changed while"), "{when}: {line:#}");
+        };
+        is_refused(&build());
+        // Of what is there now it is built, and remembered as that.
+        let line = build();
+        assert_eq!(line["status"], "built", "{when}: {line:#}");
+        std::fs::write(path, before).unwrap();
+        is_refused(&build());
+    }
 }

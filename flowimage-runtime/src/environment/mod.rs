@@ -31,6 +31,7 @@ use crate::assemble::Foundation;
 use crate::engine::{BuildEvent, BuildRequest, CHECKED_NAMES, Dockerfile, Engine, EngineImage};
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
+use crate::layer::LayerError;
 use crate::layout::Layout;
 use crate::oci::Digest;
 use crate::oci::Platform;
@@ -181,6 +182,11 @@ impl Environments<'_> {
         let store = self.store();
         let tell = |event| self.session.progress.tell(unit.entry.name, event);
         let (ground, image) = self.made(unit, recipe, engine, bases).await?;
+        // What the builder was sent must be what the identity was made of, or others would be given it for that.
+        let contents: Vec<Digest> = bases.iter().map(content).collect();
+        if self.recipe(unit, &contents)?.identity != recipe.identity {
+            return Err(Failure::new(Stage::Build, &LayerError::ChangedMeanwhile));
+        }
         let started = Instant::now();
         let (layers, taken) = store.take_out(engine, &image).await?;
         tell(Event::TakenOut {
