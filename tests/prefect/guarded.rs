@@ -74,6 +74,8 @@ fn a_server_behind_a_login_that_goes_away_in_mid_run_gets_all_reports() {
     kit(&["prefect-start", "guarded"]);
     let ended = server.ends(&run, 120);
     assert_eq!(ended["state_type"], "COMPLETED", "{:#}", ended["state"]);
+    // After a long time the state goes before the log.
+    server.says(&run, "line 199", 60);
     let lines = (0..200).map(|line| format!("line {line}"));
     let expected: Vec<_> = std::iter::once("waiting".to_owned()).chain(lines).collect();
     assert_eq!(server.log(&run), expected);

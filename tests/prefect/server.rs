@@ -89,6 +89,16 @@ impl Server {
         }
     }
 
+    /// When a run came into a state of this type first, by the server's clock; RFC 3339.
+    pub(crate) fn since(&self, id: &str, kind: &str) -> String {
+        let states = self.get(&format!("/flow_run_states/?flow_run_id={id}"));
+        let of_kind = states.as_array().unwrap().iter();
+        let times = of_kind
+            .filter(|state| state["type"] == kind)
+            .map(|state| state["timestamp"].as_str().unwrap().to_owned());
+        times.min().unwrap()
+    }
+
     /// Waits for a run's end.
     pub(crate) fn ends(&self, id: &str, seconds: u64) -> Value {
         self.reaches(id, &["COMPLETED", "FAILED", "CANCELLED", "CRASHED"], seconds)
