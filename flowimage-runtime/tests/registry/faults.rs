@@ -270,17 +270,17 @@ async fn the_wait_that_a_registry_asks_for_is_kept() {
 async fn slow_is_not_silent() {
     let (server, _made) = pushed().await;
     let short = RegistrySettings {
-        patience: Duration::from_millis(1500),
+        patience: Duration::from_millis(3500),
         ..settings()
     };
     let registries = Registries::new(short);
     let repository = registries.repository(&server.address, "etl/orders", Access::Pull);
     let platform = flowimage_runtime::oci::Platform::of_this_program();
-    server.goes_wrong([rule("GET", "/blobs/", 3, Fault::Slow(Duration::from_millis(250)))]);
+    server.goes_wrong([rule("GET", "/blobs/", 3, Fault::Slow(Duration::from_millis(500)))]);
     let image = repository.image("latest", &platform).await.unwrap().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let layout = flowimage_runtime::layout::Layout::open(folder.path()).unwrap();
-    // Eight pieces take two seconds: longer than the patience, which starts anew with each.
+    // Eight pieces take four seconds: longer than the patience, which starts anew with each.
     registries.download(&image, &layout).await.unwrap();
     assert_eq!(server.count("GET", "/blobs/"), 3);
 }
