@@ -28,9 +28,11 @@ pub(super) struct Cause {
 
 type Rule = fn(&Place<'_>, &str) -> Option<String>;
 
-/// The rules, the surest first: a missing compiler also makes pip say that a wheel failed.
+/// The rules, the surest first: a missing compiler also makes pip say that a wheel failed; and pip goes on where some
+/// page of an index did not answer, so that what it found in the end comes before that.
 const RULES: [Rule; 18] = [
     no_space,
+    python_conflict,
     name_resolution,
     certificate,
     refused_login,
@@ -38,7 +40,6 @@ const RULES: [Rule; 18] = [
     unknown_package,
     missing_manager,
     missing_python,
-    python_conflict,
     python_no_version,
     managed_python,
     missing_header,
@@ -470,4 +471,37 @@ fn between<'a>(line: &'a str, start: &str, end: &str) -> Option<&'a str> {
         None => None,
     }
     .filter(|found| !found.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conflict_is_told_though_a_name_was_not_resolved_on_the_way() {
+        let declaration =
+            "name = \"a\"\nbase_image = { inferred = \"scratch\" }\nflow_directory = \"/opt/flow\"\n";
+        let place = Place {
+            declaration: &toml::from_str(declaration).unwrap(),
+            key: "python_dependencies",
+            instruction: "RUN pip install",
+            line: None,
+        };
+        let output = [
+            "WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError: [Errno -3] \
+             Temporary failure in name resolution': /simple/pip/",
+            "ERROR: Cannot install a==1 and b==2 because these package versions have conflicting dependencies.",
+        ];
+        let told = |output: &[&str]| find(&place, output, Some(1), "").map(|cause| cause.advice);
+        assert!(
+            told(&output)
+                .unwrap()
+                .starts_with("No version satisfies `a==1` and `b==2`")
+        );
+        assert!(
+            told(&output[..1])
+                .unwrap()
+                .starts_with("The build cannot resolve a host")
+        );
+    }
 }
