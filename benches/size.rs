@@ -41,7 +41,7 @@ const SETS: [(&str, &str); 7] = [
     ("all", "'default', 'kubernetes'"),
 ];
 
-/// What README.md advises, and the goal is held against.
+/// What sets of features are compared with.
 const ADVISED: &str = "lto = true\ncodegen-units = 1\nstrip = true";
 
 const PROFILES: [(&str, &str); 5] = [
