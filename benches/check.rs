@@ -6,12 +6,15 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
+mod kit;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use flowimage::prelude::*;
+use kit::median;
 
 const ROUNDS: usize = 15;
 const IMAGE: &str = "flowimage-bench/based:1";
@@ -84,10 +87,7 @@ fn measure() {
             }
         }
     }
-    let medians = times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64()
-    });
+    let medians = times.map(|times| median(times).as_secs_f64());
     println!("health checks, medians of {ROUNDS} alternating rounds");
     for ((name, _), seconds) in commands.iter().zip(medians) {
         println!("  {seconds:.3} s  {:.2}  {name}", seconds / medians[0]);

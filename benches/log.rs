@@ -10,6 +10,8 @@
     reason = "a benchmark prints its table"
 )]
 
+mod kit;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use flowimage_runtime::prefect::report::{FlowRun, Lines, Print, Room, install, send_all, send_to};
 use flowimage_runtime::prefect::{Client, Settings};
+use kit::median;
 use serde_json::Value;
 
 const LINES: usize = 50_000;
@@ -68,11 +71,6 @@ fn main() {
     for (row, values) in ROWS.iter().zip(measured) {
         println!("{row:<48} {:7.2}", median(values));
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Microseconds of each of so many lines: as a clock on the wall says, and on a processor.

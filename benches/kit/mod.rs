@@ -1,4 +1,4 @@
-//! Crates that are written, compiled and measured.
+//! What benches share: crates that are written, compiled and measured, and the median.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 

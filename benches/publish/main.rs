@@ -9,6 +9,8 @@
 
 mod door;
 mod floor;
+#[path = "../kit/mod.rs"]
+mod kit;
 mod lines;
 mod place;
 mod ran;
@@ -17,6 +19,7 @@ use std::process::ExitCode;
 
 use flowimage::prelude::*;
 
+use kit::median;
 use lines::Line;
 use place::Place;
 use ran::Ran;
@@ -137,11 +140,6 @@ fn report(line: &Line, place: &Place) {
             if index == 0 { "flowimage" } else { "best peer" }
         );
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
 
 impl std::fmt::Display for Ran {

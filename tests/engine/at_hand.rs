@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::test_flow::{TestFlow, outcome};
-use crate::{docker, output, setting};
+use crate::{docker, output, registry_of, setting};
 
 /// The flow `doubtful`, whose health check takes two seconds and says what a declared file says.
 pub(crate) fn doubtful(verdict: &str, engine: &str) -> TestFlow {
@@ -41,11 +41,7 @@ fn loads(line: &Value) -> String {
 
 #[test]
 fn images_pulled_by_digest_and_in_layouts_are_checked() {
-    let registry = format!(
-        "{}/at-hand-{}",
-        setting("FLOWIMAGE_TEST_REGISTRY"),
-        std::process::id()
-    );
+    let registry = registry_of("at-hand");
     for (verdict, status, message) in [
         ("healthy", "built", ""),
         ("ill", "failed", "Rust health check: verdict: the verdict is ill"),

@@ -25,6 +25,15 @@ use std::process::Command;
 
 use common::Project;
 
+/// A part of the tests' registry that this test alone pushes to.
+fn registry_of(test: &str) -> String {
+    format!(
+        "{}/{test}-{}",
+        setting("FLOWIMAGE_TEST_REGISTRY"),
+        std::process::id()
+    )
+}
+
 /// A setting of the test environment. Without it nothing here is proved.
 fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `./test engine`"))

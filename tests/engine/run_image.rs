@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::Project;
 use crate::test_flow::TestFlow;
-use crate::{docker, output, setting};
+use crate::{docker, output, registry_of, setting};
 
 /// What an engine calls an image of the project's layout.
 fn image_id(project: &Project, digest: &str) -> String {
@@ -22,11 +22,7 @@ fn run_image_is_what_is_registered_wherever_that_is() {
     let project = Project::new();
     let engine = setting("DOCKER_HOST");
     // Nothing of an earlier run is there under this name.
-    let registry = format!(
-        "{}/run-image-{}",
-        setting("FLOWIMAGE_TEST_REGISTRY"),
-        std::process::id()
-    );
+    let registry = registry_of("run-image");
     for place in [&["--no-push"][..], &["--registry", &registry]] {
         let run = |arguments: &[&str]| {
             let mut command = project.command(&[arguments, place].concat());

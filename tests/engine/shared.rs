@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::bases::mirror;
 use crate::door::Door;
-use crate::setting;
 use crate::test_flow::{TestFlow, outcome};
+use crate::{registry_of, setting};
 
 /// The program of the twenty on a machine of its own: a project folder, and an engine behind a door.
 struct Machine {
@@ -236,11 +236,7 @@ fn an_environment_built_anew_gives_the_same_image_with_the_same_labels() {
 #[test]
 fn an_environment_that_the_registry_has_is_not_built_nor_fetched_by_another_machine() {
     let door = Door::new(&setting("DOCKER_HOST"));
-    let registry = format!(
-        "{}/environments-{}",
-        setting("FLOWIMAGE_TEST_REGISTRY"),
-        std::process::id()
-    );
+    let registry = registry_of("environments");
     // Two projects are as good as two machines: neither sees what the other keeps.
     let register = |flow: &TestFlow, more: &[&str]| {
         let arguments = [&["register", "flow-01", "--registry", &registry][..], more].concat();
@@ -282,11 +278,7 @@ fn give_bases(flow: &TestFlow) {
 
 #[test]
 fn an_environment_that_the_registry_has_needs_no_engine() {
-    let registry = format!(
-        "{}/no-engine-{}",
-        setting("FLOWIMAGE_TEST_REGISTRY"),
-        std::process::id()
-    );
+    let registry = registry_of("no-engine");
     let register = |flow: &TestFlow, more: &[&str]| {
         let arguments = ["register", "flow-01", "--no-check", "--registry", &registry];
         let line = outcome(&flow.command(&[&arguments, more].concat()).output().unwrap());
@@ -329,11 +321,7 @@ fn an_environment_that_the_registry_has_needs_no_engine() {
 /// Nothing is ever pinned of an author's Dockerfile: what its base is, is looked up each time.
 #[test]
 fn an_authors_environment_that_the_registry_has_needs_no_engine_the_second_time_either() {
-    let registry = format!(
-        "{}/authors-{}",
-        setting("FLOWIMAGE_TEST_REGISTRY"),
-        std::process::id()
-    );
+    let registry = registry_of("authors");
     let register = |flow: &TestFlow, status: &str| {
         let arguments = [
             "register",
