@@ -13,7 +13,6 @@ use flowimage_model::reference::ImageTag;
 use crate::assemble::{Binary, Part, parts};
 use crate::catalog::{Catalog, Content, Registration};
 use crate::failure::{Failure, Stage, at};
-use crate::file_index::FileIndex;
 use crate::flow::FlowUnit;
 use crate::ingredients::{Ingredients, Remembered};
 use crate::labels;
@@ -85,16 +84,6 @@ impl<'a> Plan<'a> {
         }
         let created = created()?;
         let labels = labels::of_flow(unit);
-        let files = session.files(&project);
-        let look = Look {
-            unit,
-            project: &project,
-            binary,
-            files,
-            created,
-            labels: &labels,
-        };
-        let (parts, ingredients) = look.at_all(&session.lists)?;
         let mut plan = Self {
             unit,
             session,
@@ -103,12 +92,13 @@ impl<'a> Plan<'a> {
             target,
             catalog,
             created,
-            parts,
+            parts: Vec::new(),
             pins: BTreeMap::new(),
             known: None,
             labels,
-            ingredients,
+            ingredients: Ingredients::new(),
         };
+        (plan.parts, plan.ingredients) = plan.look(&session.lists)?;
         plan.pins = plan.pins_in(&content);
         let name = unit.declaration.name.as_str();
         plan.known = content.registration(name, &plan.target_key()).cloned();
@@ -116,18 +106,33 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
+    /// The layers that are made here, and all that decides the image's bytes but its bases, as it is on this machine now.
+    fn look(&self, lists: &Lists) -> Result<(Vec<Part>, Ingredients), Failure> {
+        let Self { unit, project, .. } = self;
+        let files = self.session.files(project);
+        let parts = parts(&unit.declaration, &project.folder, self.binary, files, lists)?;
+        let mut all = Ingredients::new();
+        all.text("flowimage", FORM);
+        all.text("SOURCE_DATE_EPOCH", &self.created.to_string());
+        all.text("Dockerfile", &unit.rendered.text);
+        all.keys_of_image(&unit.declaration);
+        if let Some(context) = context(unit, project)? {
+            let listed = Listed::of(context, files).map_err(at(Stage::Plan))?;
+            all.layer("context", Arc::new(listed));
+        }
+        for Part { kind, listed } in &parts {
+            all.layer(kind.word(), listed.clone());
+        }
+        for (name, value) in &self.labels {
+            all.text(format!("label {name}"), value);
+        }
+        Ok((parts, all))
+    }
+
     /// Refuses an image whose files are others by now: an engine copied them after the plan was made, and the image
     /// would be registered as that of the files before.
     pub(crate) fn refuse_changed(&self) -> Result<(), Failure> {
-        let look = Look {
-            unit: self.unit,
-            project: &self.project,
-            binary: self.binary,
-            files: self.session.files(&self.project),
-            created: self.created,
-            labels: &self.labels,
-        };
-        let (_, now) = look.at_all(&Lists::default())?;
+        let (_, now) = self.look(&Lists::default())?;
         if now.identity() == self.ingredients.identity() {
             return Ok(());
         }
@@ -548,42 +553,6 @@ fn context(unit: &FlowUnit, project: &Project) -> Result<Option<LayerBuilder>, F
 #[cfg(not(feature = "engine"))]
 fn context(_: &FlowUnit, _: &Project) -> Result<Option<LayerBuilder>, Failure> {
     Ok(None)
-}
-
-/// What is looked at for a plan.
-struct Look<'a> {
-    unit: &'a FlowUnit,
-    project: &'a Project,
-    binary: &'a Binary,
-    files: &'a FileIndex,
-    created: u64,
-    labels: &'a BTreeMap<String, String>,
-}
-
-impl Look<'_> {
-    /// The layers that are made here, and all that decides the image's bytes but its bases.
-    fn at_all(&self, lists: &Lists) -> Result<(Vec<Part>, Ingredients), Failure> {
-        let Self {
-            unit, project, files, ..
-        } = *self;
-        let parts = parts(&unit.declaration, &project.folder, self.binary, files, lists)?;
-        let mut all = Ingredients::new();
-        all.text("flowimage", FORM);
-        all.text("SOURCE_DATE_EPOCH", &self.created.to_string());
-        all.text("Dockerfile", &unit.rendered.text);
-        all.keys_of_image(&unit.declaration);
-        if let Some(context) = context(unit, project)? {
-            let listed = Listed::of(context, files).map_err(at(Stage::Plan))?;
-            all.layer("context", Arc::new(listed));
-        }
-        for Part { kind, listed } in &parts {
-            all.layer(kind.word(), listed.clone());
-        }
-        for (name, value) in self.labels {
-            all.text(format!("label {name}"), value);
-        }
-        Ok((parts, all))
-    }
 }
 
 /// The time that images and their files bear: `SOURCE_DATE_EPOCH`, or 0.
