@@ -125,6 +125,10 @@ pub enum RegistryError {
 impl Advise for RegistryError {
     fn advice(&self) -> Option<String> {
         let text = match self {
+            RegistryError::Unreachable { registry, source } if is_unresolved(source.as_ref()) => format!(
+                "this machine finds no address of {registry}: check its network and its DNS server, and the registry's \
+                 name; a base needs no registry where a layout has it that `[registry] bases` of flowimage.toml names"
+            ),
             RegistryError::Unreachable { registry, .. } => format!(
                 "check that {registry} is the registry's name and that it runs; one that speaks plain http must be \
                  named in `[registry] plain_http` of flowimage.toml"
@@ -163,5 +167,28 @@ impl Advise for RegistryError {
             RegistryError::Client(_) => return None,
         };
         Some(text)
+    }
+}
+
+/// Whether a name was looked up in vain: hyper's connector says so in these words, and in no type of its own.
+fn is_unresolved(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.to_string() == "dns error")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_a_network_is_told_apart_from_a_registry_that_refuses() {
+        let advice = |words: &str| {
+            let error = RegistryError::Unreachable {
+                registry: "r.io".to_owned(),
+                source: Box::new(std::io::Error::other(words.to_owned())),
+            };
+            error.advice().unwrap()
+        };
+        assert!(advice("dns error").starts_with("this machine finds no address of r.io"));
+        assert!(advice("Connection refused").contains("plain_http"));
     }
 }
