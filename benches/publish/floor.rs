@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::place::Place;
 
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
 /// What is done.
 #[derive(Clone, Copy)]
 pub(crate) enum Floor {
@@ -61,6 +63,10 @@ impl Floor {
             // What the round before sent is there already.
             place.change_program(true);
         }
+        if matches!(self, Self::Known { images: 1.., .. }) {
+            // As long as one of ours.
+            Registry::new(place).manifest("floor/known", 0, &[], &[]);
+        }
         let started = Instant::now();
         match self {
             Self::Known { images, files } => known(place, images, files),
@@ -96,8 +102,8 @@ fn known(place: &Place, images: usize, files: bool) {
     }
     let mut registry = Registry::new(place);
     for _ in 0..images {
-        // As long as one that is there, and asked for in the same way.
-        registry.ask("HEAD", "/v2/peer/buildkit/manifests/latest", "", &[]);
+        let accept = format!("Accept: {MANIFEST}\r\n");
+        registry.ask("HEAD", "/v2/floor/known/manifests/latest", &accept, &[]);
     }
 }
 
@@ -362,9 +368,8 @@ impl Registry {
                 json!({ "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": size })
             })
             .collect();
-        let kind = "application/vnd.oci.image.manifest.v1+json";
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": kind, "layers": layers,
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
             "config": {
                 "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": config.len()
             },
@@ -372,7 +377,7 @@ impl Registry {
         self.ask(
             "PUT",
             &format!("/v2/{repository}/manifests/latest"),
-            &format!("Content-Type: {kind}\r\n"),
+            &format!("Content-Type: {MANIFEST}\r\n"),
             manifest.to_string().as_bytes(),
         );
     }

@@ -105,11 +105,12 @@ fn report(line: &Line, place: &Place) {
         }
     }
     let medians: Vec<f64> = times.into_iter().map(median).collect();
-    let (ours, floor) = (medians[0], medians[commands.len()]);
-    let best = medians[1..commands.len()]
-        .iter()
-        .copied()
-        .fold(f64::INFINITY, f64::min);
+    let floor = medians[commands.len()];
+    let peers = line.ours.len()..commands.len();
+    let best_peer = peers
+        .min_by(|a, b| medians[*a].total_cmp(&medians[*b]))
+        .unwrap_or(0);
+    let best = medians[best_peer];
     println!("medians of {} alternating rounds", line.rounds());
     for (command, seconds) in commands.iter().zip(&medians) {
         println!("  {seconds:8.4} s  {:6.3}  {}", seconds / best, command.text);
@@ -119,16 +120,15 @@ fn report(line: &Line, place: &Place) {
         floor / best,
         line.floor_words()
     );
-    println!(
-        "  {:.3} of the best peer (goal {}), {:.2} of the floor (goal 2.5)",
-        ours / best,
-        line.goal,
-        ours / floor
-    );
-    let best_peer = (1..commands.len())
-        .min_by(|a, b| medians[*a].total_cmp(&medians[*b]))
-        .unwrap_or(0);
-    for index in [0, best_peer] {
+    for (ours, seconds) in line.ours.iter().zip(&medians) {
+        println!(
+            "  {:.3} of the best peer (goal {}), {:.2} of the floor (goal 2.5)",
+            seconds / best,
+            ours.goal,
+            seconds / floor
+        );
+    }
+    for index in (0..line.ours.len()).chain([best_peer]) {
         let command = &commands[index];
         line.before(place, command.is_ours);
         place.run_counted(&command.text, command.is_ours);
@@ -137,7 +137,7 @@ fn report(line: &Line, place: &Place) {
         line.after(place, command.is_ours);
         println!(
             "  {}: {counts}; {ran}",
-            if index == 0 { "flowimage" } else { "best peer" }
+            if command.is_ours { "flowimage" } else { "best peer" }
         );
     }
 }

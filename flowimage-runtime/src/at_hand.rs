@@ -149,6 +149,8 @@ async fn checked(
     let subject = Subject {
         unit,
         image,
+        #[cfg(feature = "engine")]
+        loaded: None,
         folder: Some(&project.folder),
         binary: session.options.binary.as_deref().or(here.as_deref()),
         made_here: false,
@@ -168,6 +170,7 @@ fn done(image: String, digest: Digest, image_id: Digest, checks: Vec<check::Chec
         image_id,
         checks,
         verified: false,
+        loaded: None,
         #[cfg(feature = "prefect")]
         deployed: None,
     }

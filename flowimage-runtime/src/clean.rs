@@ -95,7 +95,7 @@ fn alone(project: &Project) -> Result<fs::File, Failure> {
 /// What the catalog's entries need.
 #[derive(Default)]
 struct Needed {
-    /// Manifests: of what is registered, and of pinned bases.
+    /// Manifests and IDs of what is registered, and manifests of pinned bases.
     images: BTreeSet<Digest>,
     /// Those with their configurations and layers.
     blobs: BTreeSet<Digest>,
@@ -113,7 +113,7 @@ impl Needed {
                 for (target, registration) in targets {
                     let details = sha256(Project::details_key(&flow, &target).as_bytes());
                     needed.details.insert(details.hex().to_owned());
-                    needed.images.insert(registration.digest);
+                    needed.images.extend([registration.digest, registration.image_id]);
                 }
             }
             needed.images.extend(catalog.pins().map_err(at(Stage::Plan))?);
@@ -380,7 +380,7 @@ async fn engine(
     Ok(Swept::Yes { bytes: ours.bytes })
 }
 
-/// Removes what the engine pulled for a command of images that are not registered any more. One that is in use stays, for
+/// Removes what the engine pulled or was given for a command of images that are not registered any more. One that is in use stays, for
 /// the next time.
 #[cfg(feature = "engine")]
 async fn unneeded(
@@ -392,7 +392,7 @@ async fn unneeded(
     use crate::pulled;
     let mut gone = Vec::new();
     for image in pulled::all(project) {
-        if image.digest().is_some_and(|digest| needed.contains(&digest)) {
+        if image.is_one_of(needed) {
             continue;
         }
         let there = engine.image(&image.name).await.map_err(at(Stage::Plan))?;

@@ -34,6 +34,8 @@ pub mod layer;
 pub mod layer_cache;
 pub mod layout;
 pub mod listed;
+#[cfg(feature = "engine")]
+mod loaded;
 pub mod oci;
 pub mod parameters;
 pub mod pipeline;

@@ -1,6 +1,12 @@
 //! The story of one flow, from its declaration to its registration. Each stage's product is the next one's
 //! argument, so that their order cannot be got wrong.
 
+#[cfg(feature = "engine")]
+mod load;
+#[cfg(not(feature = "engine"))]
+#[path = "pipeline/no_load.rs"]
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -18,6 +24,8 @@ use crate::ingredients::Ingredients;
 use crate::layer_cache::LayerCache;
 use crate::layout::Layout;
 use crate::listed::Lists;
+#[cfg(feature = "engine")]
+use crate::loaded::Loaded;
 use crate::oci::{Digest, Image, Platform};
 use crate::plan::{Ask, Plan};
 use crate::seal::Seals;
@@ -49,6 +57,9 @@ pub struct Options {
     pub update_base: bool,
     /// Build twice, and compare.
     pub verify: bool,
+    /// Put the image into the engine too.
+    #[cfg(feature = "engine")]
+    pub load: bool,
     /// What `flowimage.toml` says for commands.
     pub settings: Running,
     /// The profile of it that was chosen.
@@ -82,6 +93,8 @@ pub struct Done {
     pub checks: Vec<Check>,
     /// Whether a second build gave the same bytes.
     pub verified: bool,
+    /// What the engine calls the image, where it was put there to stay.
+    pub loaded: Option<String>,
     /// The flow's deployment, where an orchestrator is named.
     #[cfg(feature = "prefect")]
     pub deployed: Option<crate::prefect::Deployed>,
@@ -111,12 +124,13 @@ impl From<Failure> for Stopped {
 /// The first failure; nothing is then registered, no tag has moved.
 pub async fn run(unit: &FlowUnit, session: &Session, goal: Goal) -> Result<Done, Stopped> {
     let plan = Plan::make(unit, session, goal)?;
+    plan.foresee_load().await?;
     if goal == Goal::Build {
         let built = plan.build().await?;
         if session.options.verify {
             built.verify()?;
         }
-        return Ok(built.check().await?.done());
+        return built.check().await?.done().await;
     }
     #[cfg(feature = "prefect")]
     let deployment = plan.deployment().await?;
@@ -132,12 +146,12 @@ pub async fn run(unit: &FlowUnit, session: &Session, goal: Goal) -> Result<Done,
 /// Takes a flow to its target and writes that down.
 async fn registered(plan: Plan<'_>, session: &Session) -> Result<Done, Stopped> {
     let plan = match plan.held().await? {
-        Held::Yes(held) => return held.register(),
+        Held::Yes(held) => return held.load().await?.register(),
         Held::No(plan) => plan,
     };
     plan.target.check_writable(session).await?;
     let built = match plan.build().await?.held().await? {
-        Held::Yes(held) => return held.register(),
+        Held::Yes(held) => return held.load().await?.register(),
         Held::No(built) => built,
     };
     let checked = built.check().await?;
@@ -211,6 +225,8 @@ impl<'a> Plan<'a> {
             foundation,
             image,
             ingredients,
+            #[cfg(feature = "engine")]
+            loaded: None,
         })
     }
 
@@ -305,6 +321,9 @@ pub struct Built<'a> {
     foundation: Foundation,
     image: Image,
     ingredients: Ingredients,
+    /// The image in the engine, where it is to be there too.
+    #[cfg(feature = "engine")]
+    loaded: Option<Loaded<'a>>,
 }
 
 impl<'a> Built<'a> {
@@ -356,6 +375,27 @@ impl<'a> Built<'a> {
         verify::same(unit.entry.name, &self.image, &again, &place.path().join("seen"))
     }
 
+    /// Sends the image to where it is registered, and gives it its names when all is there. Says what the engine calls it,
+    /// where it is there to stay.
+    async fn publish(&mut self, tag: &str) -> Result<Option<String>, Failure> {
+        let taken = self.send().await?;
+        let Plan { target, session, .. } = &self.plan;
+        let digest = self.image.digest();
+        if taken != digest {
+            return Err(Failure::text(
+                Stage::Publish,
+                format!("{target} took the image as {taken}, but it is {digest}"),
+                "nothing was registered; look at what stands between you and the registry",
+            ));
+        }
+        let platform = self.plan.binary.platform();
+        self.share_environment(&platform).await?;
+        target
+            .name(&self.image, self.plan.unit, &self.layout, &platform, tag, session)
+            .await?;
+        self.stay().await
+    }
+
     /// Publishes the environment beside the image, so that another machine need not build it.
     #[cfg(all(feature = "engine", feature = "registry"))]
     async fn share_environment(&self, platform: &Platform) -> Result<(), Failure> {
@@ -377,7 +417,7 @@ impl<'a> Built<'a> {
         Ok(())
     }
 
-    async fn check(self) -> Result<Checked<'a>, Stopped> {
+    async fn check(mut self) -> Result<Checked<'a>, Stopped> {
         let unit = self.plan.unit;
         at_hand::remember(
             unit,
@@ -395,9 +435,12 @@ impl<'a> Built<'a> {
                 waived: true,
             });
         }
+        self.load().await?;
         let subject = check::Subject {
             unit,
             image: check::Held::Layers(&self.image),
+            #[cfg(feature = "engine")]
+            loaded: self.loaded.as_ref(),
             folder: Some(&self.plan.project.folder),
             binary: Some(&self.plan.binary.path),
             made_here: true,
@@ -424,16 +467,22 @@ pub struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    fn done(self) -> Done {
+    async fn done(mut self) -> Result<Done, Stopped> {
+        if let Err(failure) = self.built.load().await {
+            return Err(self.stopped(failure));
+        }
+        let loaded = match self.built.stay().await {
+            Ok(loaded) => loaded,
+            Err(failure) => return Err(self.stopped(failure)),
+        };
         let Built { plan, image, .. } = &self.built;
-        Done::new("built", plan, image.digest(), image.id(), self.checks)
+        let done = Done::new("built", plan, image.digest(), image.id(), self.checks);
+        Ok(Done { loaded, ..done })
     }
 
     /// Sends the image to where it is registered.
-    async fn push(self) -> Result<Pushed<'a>, Stopped> {
-        let Built {
-            plan, layout, image, ..
-        } = &self.built;
+    async fn push(mut self) -> Result<Pushed<'a>, Stopped> {
+        let Built { plan, image, .. } = &self.built;
         let loaded = self
             .checks
             .iter()
@@ -455,26 +504,11 @@ impl<'a> Checked<'a> {
             Ok(tag) => tag,
             Err(failure) => return Err(self.stopped(failure)),
         };
-        let platform: Platform = plan.binary.platform();
-        match plan
-            .target
-            .publish(image, plan.unit, layout, &platform, &tag, plan.session)
-            .await
-        {
-            Ok(taken) if taken == digest => {}
-            Ok(taken) => {
-                let failure = Failure::text(
-                    Stage::Publish,
-                    format!("{} took the image as {taken}, but it is {digest}", plan.target),
-                    "nothing was registered; look at what stands between you and the registry",
-                );
-                return Err(self.stopped(failure));
-            }
+        let loaded = match self.built.publish(&tag).await {
+            Ok(loaded) => loaded,
             Err(failure) => return Err(self.stopped(failure)),
-        }
-        if let Err(failure) = self.built.share_environment(&platform).await {
-            return Err(self.stopped(failure));
-        }
+        };
+        let Built { plan, image, .. } = &self.built;
         let registration = Registration {
             registration: Some(plan.registration(&digest)),
             digest,
@@ -490,6 +524,7 @@ impl<'a> Checked<'a> {
             known: None,
             registration,
             checks: self.checks,
+            loaded,
         })
     }
 
@@ -509,6 +544,8 @@ pub struct Pushed<'a> {
     known: Option<Registration>,
     registration: Registration,
     checks: Vec<Check>,
+    /// What the engine calls it, where it was put there to stay.
+    loaded: Option<String>,
 }
 
 impl<'a> Pushed<'a> {
@@ -520,6 +557,7 @@ impl<'a> Pushed<'a> {
             known: Some(known.clone()),
             registration: known,
             checks: Vec::new(),
+            loaded: None,
         }
     }
 
@@ -543,7 +581,11 @@ impl<'a> Pushed<'a> {
             }
         }
         let status = if is_known { "unchanged" } else { "registered" };
-        Ok(Done::new(status, plan, digest, image_id, self.checks))
+        let done = Done::new(status, plan, digest, image_id, self.checks);
+        Ok(Done {
+            loaded: self.loaded,
+            ..done
+        })
     }
 }
 
@@ -562,6 +604,7 @@ impl Done {
             image_id,
             checks,
             verified: plan.session.options.verify,
+            loaded: None,
             #[cfg(feature = "prefect")]
             deployed: None,
         }

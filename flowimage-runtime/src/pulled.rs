@@ -1,6 +1,8 @@
-//! What the engine pulled for a command: images that are registered, or were named to be checked. They stay, so that the
-//! next command need not pull them again, and are written down, so that `clean` finds them when no registration needs them.
+//! What the engine pulled for a command, or was given to keep (`--load`): images that are registered, or were named to be
+//! checked. They stay, so that the next command need not pull them again, and are written down, so that `clean` finds them
+//! when no registration needs them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -48,8 +50,17 @@ pub(crate) struct Pulled {
 }
 
 impl Pulled {
+    /// Whether it is one of these, by digest or ID.
+    pub(crate) fn is_one_of(&self, images: &BTreeSet<Digest>) -> bool {
+        let named = self.digest();
+        [named.as_ref(), self.id.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|it| images.contains(it))
+    }
+
     /// The digest by which it is named.
-    pub(crate) fn digest(&self) -> Option<Digest> {
+    fn digest(&self) -> Option<Digest> {
         self.name.split_once('@')?.1.parse().ok()
     }
 

@@ -148,11 +148,33 @@ impl Target {
         }
     }
 
-    /// Stores the image there, in a repository under this tag too, and says which digest it has.
+    /// What an engine calls the image that goes there under this tag.
+    #[cfg(feature = "engine")]
+    pub(crate) fn engine_name(&self, declaration: &Declaration, tag: &str) -> String {
+        match (self, &declaration.image_name) {
+            (Target::Repository { .. }, _) => format!("{self}:{tag}"),
+            (Target::Layout { .. }, Some(name)) => format!("{name}:{tag}"),
+            (Target::Layout { .. }, None) => format!("{}:{tag}", group_or_name(declaration)),
+        }
+    }
+
+    /// Sends what a repository lacks of an image, which then serves it by its digest alone, and says which digest that is.
+    /// A layout gets it with its name.
     ///
     /// # Errors
     /// The target cannot be written.
-    pub async fn publish(
+    pub async fn send(&self, image: &Image, own: &Layout, session: &Session) -> Result<Digest, Failure> {
+        match self {
+            Target::Layout { .. } => Ok(image.digest()),
+            Target::Repository { .. } => self.push(image, own, session).await,
+        }
+    }
+
+    /// Gives an image that was sent its name there: a repository's tag, the flow's in a layout.
+    ///
+    /// # Errors
+    /// The target cannot be written.
+    pub async fn name(
         &self,
         image: &Image,
         unit: &FlowUnit,
@@ -160,7 +182,7 @@ impl Target {
         platform: &Platform,
         tag: &str,
         session: &Session,
-    ) -> Result<Digest, Failure> {
+    ) -> Result<(), Failure> {
         match self {
             Target::Layout { folder, .. } => {
                 let layout = if folder == own.root() {
@@ -168,12 +190,12 @@ impl Target {
                 } else {
                     Layout::open(folder).map_err(at(Stage::Publish))?
                 };
-                let written = layout
+                layout
                     .write_image(image, unit.declaration.name.as_str(), platform)
                     .map_err(at(Stage::Publish))?;
-                Ok(written.digest)
+                Ok(())
             }
-            Target::Repository { .. } => self.push(image, tag, own, session).await,
+            Target::Repository { .. } => self.tag(image, tag, session).await,
         }
     }
 
@@ -223,15 +245,14 @@ impl Target {
         Ok(held.map_err(at(Stage::Publish))?.as_ref() == Some(digest))
     }
 
-    async fn push(
-        &self,
-        image: &Image,
-        tag: &str,
-        own: &Layout,
-        session: &Session,
-    ) -> Result<Digest, Failure> {
-        let pushed = self.repository(session)?.push(image, Some(tag), own).await;
+    async fn push(&self, image: &Image, own: &Layout, session: &Session) -> Result<Digest, Failure> {
+        let pushed = self.repository(session)?.push(image, None, own).await;
         pushed.map_err(at(Stage::Publish))
+    }
+
+    async fn tag(&self, image: &Image, tag: &str, session: &Session) -> Result<(), Failure> {
+        let tagged = self.repository(session)?.tag(image, tag).await;
+        tagged.map_err(at(Stage::Publish))
     }
 }
 
@@ -245,13 +266,11 @@ impl Target {
         Err(self.unsupported())
     }
 
-    async fn push(
-        &self,
-        _image: &Image,
-        _tag: &str,
-        _own: &Layout,
-        _session: &Session,
-    ) -> Result<Digest, Failure> {
+    async fn push(&self, _image: &Image, _own: &Layout, _session: &Session) -> Result<Digest, Failure> {
+        Err(self.unsupported())
+    }
+
+    async fn tag(&self, _image: &Image, _tag: &str, _session: &Session) -> Result<(), Failure> {
         Err(self.unsupported())
     }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "engine")]
-use flowimage_model::declaration::Base;
 use serde_json::Value;
 
 use super::protocol::{COMMAND, Plan, Task};
@@ -12,8 +10,6 @@ use super::seen::Seen;
 use super::subject::{Held, Subject};
 use super::{LOADS, Status};
 use crate::failure::Failure;
-#[cfg(feature = "engine")]
-use crate::oci::Digest;
 use crate::oci::Image;
 use crate::project::Project;
 use crate::sandbox::{self, Outcome, Probe, Sandbox};
@@ -135,8 +131,9 @@ async fn on_engine(
     session: &Session,
     project: &Project,
 ) -> Result<Option<Ran>, Failure> {
-    use crate::engine::{CHECKED_NAMES, Ended, LoadRequest, Root, RunRequest};
+    use crate::engine::{Ended, Root, RunRequest};
     use crate::failure::{Stage, at};
+    use crate::loaded::Loaded;
     let Ok(engine) = session.engine(project).await else {
         return Ok(None);
     };
@@ -151,28 +148,14 @@ async fn on_engine(
             advice: "use an engine of the image's platform with `--engine URL`".to_owned(),
         }));
     }
-    let (image, name) = match subject.image {
-        Held::Engine(image) => (image.id.clone(), None),
-        Held::Layers(image) => {
-            // Named while it is looked at, so that the next command finds what a killed one left.
-            let id = image.id();
-            let name = format!(
-                "{CHECKED_NAMES}/{}:{}-{}-{}",
-                project.mark(),
-                &id.hex()[..16],
-                std::process::id(),
-                &plan.mark[..8]
-            );
-            let request = LoadRequest {
-                present: present(image, seen, engine).await?,
-                name: Some(name.clone()),
-                ..LoadRequest::default()
-            };
-            let loaded = engine.load(image, &request).await.map_err(at(Stage::Check))?;
-            (loaded.id, Some(name))
-        }
+    let image = match (subject.image, subject.loaded) {
+        (Held::Engine(image), _) => Loaded::there(engine, image.id.clone()),
+        (Held::Layers(_), Some(loaded)) => Loaded::there(engine, loaded.id().clone()),
+        (Held::Layers(image), None) => Loaded::new(image, seen.declaration(), engine, project)
+            .await
+            .map_err(at(Stage::Check))?,
     };
-    let mut request = RunRequest::new(image.as_str());
+    let mut request = RunRequest::new(image.id().as_str());
     request.command = Some(command(plan).into());
     request.network = seen.declaration().health_checks_network;
     request.root = Root::ThrowAway;
@@ -181,10 +164,7 @@ async fn on_engine(
     request.limits.output = ANSWER;
     let limits = request.limits;
     let ran = engine.run(&request).await;
-    if let Some(name) = name {
-        // What stays by mistake is swept by the next command.
-        let _ = engine.remove_image(&name).await;
-    }
+    image.release().await;
     let outcome = ran.map_err(at(Stage::Check))?;
     let end = match outcome.ended {
         Ended::Exited(status) => RunEnd::Exited(status),
@@ -204,30 +184,6 @@ async fn on_engine(
         end,
         info.to_string(),
     ))))
-}
-
-/// The lowest layers, as far as the engine has them already.
-#[cfg(feature = "engine")]
-async fn present(
-    image: &Image,
-    seen: &Seen<'_>,
-    engine: &crate::engine::Engine,
-) -> Result<Vec<Digest>, Failure> {
-    use crate::failure::{Stage, at};
-    let declaration = seen.declaration();
-    let layers = image.layers.iter().map(|layer| &layer.diff_id);
-    if declaration.needs_run().is_some() {
-        // All but the flow's own, where the engine built them.
-        let below = image.layers.len().saturating_sub(1);
-        return Ok(layers.take(below).cloned().collect());
-    }
-    let Base::Image(base) = declaration.base_image.base() else {
-        return Ok(Vec::new());
-    };
-    let base = engine.image(&base.to_string()).await.map_err(at(Stage::Check))?;
-    let known = base.map(|base| base.diff_ids).unwrap_or_default();
-    let same = layers.zip(&known).take_while(|(layer, known)| layer == known);
-    Ok(same.map(|(layer, _)| layer.clone()).collect())
 }
 
 async fn in_sandbox(

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::engine::{EngineImage, SavedLimits};
 use crate::failure::{Failure, Stage};
 use crate::flow::FlowUnit;
+#[cfg(feature = "engine")]
+use crate::loaded::Loaded;
 use crate::oci::Image;
 use crate::project::Project;
 use crate::session::Session;
@@ -23,6 +25,9 @@ pub struct Subject<'a> {
     pub unit: &'a FlowUnit,
     /// The image.
     pub image: Held<'a>,
+    /// The same in the engine, where it was put there before.
+    #[cfg(feature = "engine")]
+    pub(crate) loaded: Option<&'a Loaded<'a>>,
     /// The crate's folder, where the declared files come from; `None` where they are not here.
     pub folder: Option<&'a Path>,
     /// The program that should be in the image; `None` where it is not here.

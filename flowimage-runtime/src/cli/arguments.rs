@@ -29,6 +29,10 @@ pub(super) struct Arguments {
     /// Push nothing: register in the layout under target/flowimage
     #[arg(long, global = true)]
     pub(super) no_push: bool,
+    /// Put the image into the engine too, under the name and tag that it is pushed with
+    #[cfg(feature = "engine")]
+    #[arg(long, global = true)]
+    pub(super) load: bool,
     /// Take base images as their registries have them now, and pin them anew
     #[arg(long, global = true)]
     pub(super) update_base: bool,

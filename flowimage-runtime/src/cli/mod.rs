@@ -222,6 +222,8 @@ fn options(arguments: &Arguments, units: &[FlowUnit]) -> Result<Options, Usage> 
         output: arguments.output.clone(),
         no_push: arguments.no_push,
         no_check: arguments.no_check,
+        #[cfg(feature = "engine")]
+        load: arguments.load,
         update_base: arguments.update_base,
         profile: arguments.profile.clone(),
         verify: matches!(arguments.command, Some(Command::Build { verify: true, .. })),
@@ -335,8 +337,8 @@ fn stages(
                         Err(stopped) => report.failed(unit, &stopped, out, err),
                     }
                 }
-                session.settle().await;
             }
+            session.settle().await;
             #[cfg(feature = "registry")]
             session.registries.give_up_uploads().await;
         });

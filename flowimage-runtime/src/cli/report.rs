@@ -35,6 +35,9 @@ impl Report {
             if done.verified {
                 line["verified"] = json!(true);
             }
+            if let Some(name) = &done.loaded {
+                line["loaded"] = json!(name);
+            }
             #[cfg(feature = "prefect")]
             if let Some(deployed) = &done.deployed {
                 line["deployment"] = deployment(deployed);
@@ -48,6 +51,9 @@ impl Report {
             );
             if done.verified {
                 let _ = writeln!(err, "  verified: a second build gave the same bytes");
+            }
+            if let Some(name) = &done.loaded {
+                let _ = writeln!(err, "  in the engine as {name}");
             }
             checks(&done.checks, err);
             #[cfg(feature = "prefect")]

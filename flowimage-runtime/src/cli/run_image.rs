@@ -7,17 +7,13 @@ use serde_json::Value;
 use super::arguments::Arguments;
 use super::report::complain;
 use super::{FAILED, INTERRUPTED, Usage, options, runtime, stopped};
-use crate::engine::{CHECKED_NAMES, Engine, LoadRequest};
-use crate::environment;
+use crate::engine::Engine;
 use crate::failure::{Failure, Stage, at};
 use crate::flow::FlowUnit;
-use crate::layout::Layout;
+use crate::loaded::Loaded;
 use crate::pipeline::Goal;
 use crate::plan::Plan;
-use crate::pulled;
 use crate::session::Session;
-use crate::target::Target;
-use crate::unique::unique;
 
 /// Runs the registered image with these parameters. Its output is passed on, its exit status returned.
 pub(super) fn run_image(
@@ -40,11 +36,7 @@ pub(super) fn run_image(
     let ended = runtime()?.block_on(async {
         let mut stop = std::pin::pin!(stopped());
         // What a stopped load leaves, the next command removes by its name.
-        let Registered {
-            engine,
-            image,
-            loaded,
-        } = tokio::select! {
+        let (engine, image) = tokio::select! {
             biased;
             () = &mut stop => return Ok(INTERRUPTED.into()),
             registered = registered(unit, &session) => registered?,
@@ -54,7 +46,7 @@ pub(super) fn run_image(
             let _ = to.write_all(bytes).and_then(|()| to.flush());
         };
         let ended = {
-            let running = engine.run_attached(&image, &command, &env, &mut tell);
+            let running = engine.run_attached(image.id().as_str(), &command, &env, &mut tell);
             tokio::select! {
                 biased;
                 // Dropping the run hands its container to be removed.
@@ -63,10 +55,7 @@ pub(super) fn run_image(
             }
         };
         engine.settle().await;
-        if let Some(name) = loaded {
-            // What is still in use is swept by the next command.
-            let _ = engine.remove_image(&name).await;
-        }
+        image.release().await;
         ended
     });
     match ended {
@@ -75,17 +64,8 @@ pub(super) fn run_image(
     }
 }
 
-/// A registered image in an engine.
-struct Registered<'a> {
-    engine: &'a Engine,
-    /// What it is called there.
-    image: String,
-    /// The name under which it was put there for this run alone.
-    loaded: Option<String>,
-}
-
-/// The flow's registered image, once the engine has it.
-async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registered<'a>, Failure> {
+/// The flow's registered image, once the engine has it, and the engine.
+async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<(&'a Engine, Loaded<'a>), Failure> {
     let plan = Plan::make(unit, session, Goal::Build)?;
     let Some(known) = &plan.known else {
         return Err(Failure::text(
@@ -95,36 +75,6 @@ async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<Registe
         ));
     };
     let engine = session.engine(&plan.project).await?;
-    match &plan.target {
-        Target::Repository { .. } => {
-            let name = plan.target.image_name(unit, &known.digest);
-            if engine.image(&name).await.map_err(at(Stage::Plan))?.is_none() {
-                let (progress, flow) = (&session.progress, unit.entry.name);
-                pulled::remember(&plan.project, &name)?;
-                environment::pull(engine, &name, None, progress, flow, at(Stage::Plan)).await?;
-            }
-            Ok(Registered {
-                engine,
-                image: name,
-                loaded: None,
-            })
-        }
-        Target::Layout { folder, .. } => {
-            session.begin(&plan.project);
-            let layout = Layout::open(folder).map_err(at(Stage::Plan))?;
-            let image = layout.read_image(&known.digest).map_err(at(Stage::Plan))?;
-            // Named, so that the next command finds what a killed one left.
-            let name = format!("{CHECKED_NAMES}/{}:run-{}", plan.project.mark(), unique());
-            let request = LoadRequest {
-                name: Some(name.clone()),
-                ..LoadRequest::default()
-            };
-            let loaded = engine.load(&image, &request).await.map_err(at(Stage::Plan))?;
-            Ok(Registered {
-                engine,
-                image: loaded.id.to_string(),
-                loaded: Some(name),
-            })
-        }
-    }
+    let image = Loaded::registered(unit, &plan.target, known, engine, &plan.project, session).await?;
+    Ok((engine, image))
 }

@@ -64,12 +64,21 @@ impl Repository {
             }
         }
         self.see(image, &digest).await?;
-        if let Some(tag) = tag
-            && let Held::BlobMissing(error) = self.put_manifest(image, tag).await?
-        {
-            return Err(error);
+        if let Some(tag) = tag {
+            self.tag(image, tag).await?;
         }
         Ok(digest)
+    }
+
+    /// Moves a tag to an image that was pushed.
+    ///
+    /// # Errors
+    /// The registry does not answer or refuses.
+    pub async fn tag(&self, image: &Image, tag: &str) -> Result<(), RegistryError> {
+        match self.put_manifest(image, tag).await? {
+            Held::Yes => Ok(()),
+            Held::BlobMissing(error) => Err(error),
+        }
     }
 
     async fn send_blobs(&self, image: &Image, layout: &Layout, ask: Ask) -> Result<(), RegistryError> {

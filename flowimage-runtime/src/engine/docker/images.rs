@@ -152,6 +152,15 @@ impl Engine {
         }
     }
 
+    /// Removes the name of an image, and the image with its last one, when there is time: [`Engine::settle`] waits for it.
+    pub(crate) fn remove_later(&self, name: String) {
+        let engine = self.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let remove = async move { drop(engine.remove_image(&name).await) };
+            self.removals.spawn_on(remove, &runtime);
+        }
+    }
+
     /// Lets the engine push `repository:tag`, and gives the digest that the registry then has under it.
     pub async fn push(&self, reference: &str, login: Option<&RegistryLogin>) -> Result<Digest, EngineError> {
         checked(reference)?;
