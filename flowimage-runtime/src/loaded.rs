@@ -36,9 +36,31 @@ impl<'a> Loaded<'a> {
         engine: &'a Engine,
         project: &Project,
     ) -> Result<Self, EngineError> {
+        let present = present(image, declaration, engine).await?;
+        Self::put(image, present, engine, project).await
+    }
+
+    /// Puts an image there with all its layers.
+    ///
+    /// # Errors
+    /// The engine refuses the image, or does not answer; a layer is elsewhere.
+    pub(crate) async fn whole(
+        image: &Image,
+        engine: &'a Engine,
+        project: &Project,
+    ) -> Result<Self, EngineError> {
+        Self::put(image, Vec::new(), engine, project).await
+    }
+
+    async fn put(
+        image: &Image,
+        present: Vec<Digest>,
+        engine: &'a Engine,
+        project: &Project,
+    ) -> Result<Self, EngineError> {
         let name = format!("{CHECKED_NAMES}/{}:{}", project.mark(), unique());
         let request = LoadRequest {
-            present: present(image, declaration, engine).await?,
+            present,
             name: Some(name.clone()),
             ..LoadRequest::default()
         };

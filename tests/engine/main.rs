@@ -12,6 +12,7 @@ mod from_prefect;
 mod gallery;
 mod killed;
 mod kubernetes;
+mod load;
 mod mishaps;
 mod odbc;
 mod registries;

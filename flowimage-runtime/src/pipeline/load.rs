@@ -95,7 +95,7 @@ impl<'a> Built<'a> {
                 .any(|layer| matches!(layer.source, Source::Repository(_))) =>
             {
                 let image = plan.downloaded(self).await?;
-                Loaded::new(&image, declaration, engine, &plan.project).await
+                Loaded::whole(&image, engine, &plan.project).await
             }
             loaded => loaded,
         };
