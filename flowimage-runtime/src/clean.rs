@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::at_hand::digest_of;
 use crate::catalog::Catalog;
 use crate::failure::{Failure, Stage, at};
+use crate::file_index::FileIndex;
 use crate::layer_cache;
 use crate::layout::{Layout, LayoutError, is_hash};
 use crate::oci::{Digest, Image, sha256};
@@ -223,6 +224,11 @@ fn products(project: &Project) -> Result<(Vec<Removed>, BTreeSet<Digest>), Failu
     #[cfg(feature = "engine")]
     gone(memory, prune(&project.pulled(), |_, _| true));
     gone(memory, built(&project.built(), &needed));
+    let files = project.files();
+    let shorter = FileIndex::new(files.clone()).forget_gone();
+    if shorter > 0 {
+        gone(memory, vec![(files, shorter)]);
+    }
     Ok((removed, needed.images))
 }
 

@@ -1,6 +1,7 @@
 //! Flows that are a program of another language: the flow binary stays in front and runs it as its child.
 
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
@@ -14,6 +15,9 @@ use crate::run::{GRACE, Reason, Stop};
 
 /// The variable in which the program finds the flow's parameters, a JSON object.
 pub const PARAMETERS: &str = "FLOWIMAGE_PARAMETERS";
+
+/// How long a signal that asks this process to stop may take to come here too.
+const UNHEARD: Duration = Duration::from_millis(20);
 
 /// Runs the program to its end. What it writes goes where this process writes; signals to this process reach it.
 ///
@@ -49,21 +53,27 @@ pub async fn run(words: &[String], parameters: Value, stop: &Stop) -> Result<Val
         // One that is gone already cannot be reached, and needs not to be.
         let _ = group.map(|group| kill_process_group(group, signal));
     };
-    let mut asked = false;
-    let end = tokio::time::sleep(GRACE);
-    tokio::pin!(end);
+    let (mut told, mut asked) = (false, false);
+    let (end, unheard) = (tokio::time::sleep(GRACE), tokio::time::sleep(GRACE));
+    tokio::pin!(end, unheard);
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
-            Some(signal) = signals.recv() => tell(signal),
+            Some(signal) = signals.recv() => {
+                told |= matches!(signal, Signal::TERM | Signal::INT);
+                tell(signal);
+            }
             reason = stop.requested(), if !asked => {
                 asked = true;
-                // The signal itself was passed on.
-                if reason != Reason::Terminated {
-                    tell(Signal::TERM);
-                }
+                // The signal itself is passed on, where it did not come before anybody listened here.
+                let wait = if reason == Reason::Terminated { UNHEARD } else { Duration::ZERO };
+                unheard.as_mut().reset(Instant::now() + wait);
                 // Before this process ends without having waited.
                 end.as_mut().reset(Instant::now() + GRACE / 2);
+            }
+            () = &mut unheard, if asked && !told => {
+                told = true;
+                tell(Signal::TERM);
             }
             () = &mut end, if asked => {
                 tell(Signal::KILL);
@@ -114,7 +124,11 @@ mod tests {
 
     use super::*;
 
+    /// A signal to this process reaches the programs of all tests.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     async fn shell(script: &str) -> Result<Value, FlowError> {
+        let _alone = ALONE.lock().await;
         let words = ["sh", "-c", script].map(str::to_owned);
         run(&words, json!({"day": 2}), &Stop::default()).await
     }
@@ -146,29 +160,42 @@ mod tests {
             "{ended}"
         );
     }
-    #[tokio::test]
-    async fn who_minds_no_request_is_ended_with_its_children() {
+
+    /// A script that writes a file when it is ready is asked to stop then. What it wrote, and how it ended.
+    async fn asked_when_ready(script: &str, reason: Reason) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("child");
-        let script = format!(
-            "trap '' TERM; sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait",
-            file.display()
-        );
+        let file = folder.path().join("ready");
+        let script = script.replace("READY", &format!("> {0}.new; mv {0}.new {0}", file.display()));
         let words = ["sh", "-c", &script].map(str::to_owned);
         let stop = Stop::default();
-        let child = async {
+        let _alone = ALONE.lock().await;
+        let ready = async {
             while !file.exists() {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            stop.request(Reason::Cancelled);
+            stop.request(reason);
             std::fs::read_to_string(&file).unwrap()
         };
-        let (ended, child) = tokio::join!(run(&words, json!({}), &stop), child);
-        assert!(ended.unwrap_err().to_string().ends_with("was ended by signal 9"));
-        let stat = format!("/proc/{}/stat", child.trim());
+        let (ended, wrote) = tokio::join!(run(&words, json!({}), &stop), ready);
+        (wrote.trim().to_owned(), ended.unwrap_err().to_string())
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_came_before_the_program_reaches_it() {
+        let script = "trap 'exit 42' TERM; echo READY; while :; do sleep 0.01; done";
+        let (_, ended) = asked_when_ready(script, Reason::Terminated).await;
+        assert!(ended.ends_with("ended with exit status 42"), "{ended}");
+    }
+
+    #[tokio::test]
+    async fn who_minds_no_request_is_ended_with_its_children() {
+        let script = "trap '' TERM; sleep 600 & echo $! READY; wait";
+        let (child, ended) = asked_when_ready(script, Reason::Cancelled).await;
+        assert!(ended.ends_with("was ended by signal 9"), "{ended}");
+        let stat = format!("/proc/{child}/stat");
         // Whoever is its parent now may not have waited for it yet.
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

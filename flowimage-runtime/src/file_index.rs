@@ -175,8 +175,27 @@ impl FileIndex {
         let mut lines: BTreeMap<&str, String> = self.kept().all().collect();
         lines.extend(learnt);
         let lines: String = lines.into_values().collect();
+        let _ = self.write(&lines);
+    }
+
+    /// Forgets files that are gone. Says how many bytes the index is shorter then.
+    pub(crate) fn forget_gone(&self) -> u64 {
+        let kept: String = self
+            .kept()
+            .all()
+            .filter(|(path, _)| fs::symlink_metadata(path).is_ok())
+            .map(|(_, line)| line)
+            .collect();
+        let gone = self.kept().size() - kept.len();
+        if gone == 0 || self.write(&kept).is_err() {
+            return 0;
+        }
+        gone as u64
+    }
+
+    fn write(&self, lines: &str) -> std::io::Result<()> {
         let text = format!("{HEADER}{}\n{lines}", sha256(lines.as_bytes()).hex());
-        let _ = whole::write(&self.path, text.as_bytes());
+        whole::write(&self.path, text.as_bytes())
     }
 
     fn kept(&self) -> &Kept {
@@ -279,6 +298,11 @@ impl Kept {
             changed: fields.next()?.parse().ok()?,
         };
         Some((stat, fields.next()?.parse().ok()?))
+    }
+
+    /// Bytes of all lines.
+    fn size(&self) -> usize {
+        self.lines.first().map_or(0, |begin| self.text.len() - begin)
     }
 
     /// Each path and its line.
@@ -395,6 +419,33 @@ mod tests {
             .set_modified(before)
             .unwrap();
         assert_eq!(index.digest(&file).unwrap(), sha256(b"two"));
+    }
+
+    #[test]
+    fn files_that_are_gone_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("files");
+        let files = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for file in &files {
+            fs::write(file, file.as_os_str().as_encoded_bytes()).unwrap();
+        }
+        settle();
+        let index = FileIndex::new(path.clone());
+        assert_eq!(index.forget_gone(), 0, "there is none");
+        for file in &files {
+            index.digest(file).unwrap();
+        }
+        index.save();
+        let before = fs::metadata(&path).unwrap().len();
+        assert_eq!(FileIndex::new(path.clone()).forget_gone(), 0);
+        fs::remove_file(&files[1]).unwrap();
+        let shorter = FileIndex::new(path.clone()).forget_gone();
+        assert_eq!(fs::metadata(&path).unwrap().len(), before - shorter);
+        assert!(shorter > 0);
+        let again = FileIndex::new(path);
+        again.digest(&files[0]).unwrap();
+        again.digest(&files[2]).unwrap();
+        assert_eq!(again.hashed(), 0);
     }
 
     #[test]

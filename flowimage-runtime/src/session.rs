@@ -47,7 +47,7 @@ pub struct Session {
     /// Environments that were found or made, by identity.
     #[cfg(feature = "engine")]
     pub environments: Shared<Foundation>,
-    /// Environments that were looked for without an engine, by identity.
+    /// Environments that were looked for here and in a registry, by identity and registry.
     #[cfg(feature = "engine")]
     pub(crate) found: Shared<Option<Foundation>>,
     /// Base images that were looked up or pulled, by reference.

@@ -94,6 +94,15 @@ impl Target {
         })
     }
 
+    /// The registry of a repository.
+    #[cfg(feature = "engine")]
+    pub(crate) fn registry(&self) -> Option<&str> {
+        match self {
+            Target::Layout { .. } => None,
+            Target::Repository { registry, .. } => Some(registry),
+        }
+    }
+
     /// Whether both are repositories of one registry, and not the same.
     #[cfg(feature = "engine")]
     pub(crate) fn is_beside(&self, other: &Target) -> bool {

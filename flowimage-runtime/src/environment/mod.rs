@@ -147,7 +147,8 @@ impl Environments<'_> {
     /// An environment that need not be made: it is here, or in a registry. Looked for once in a command.
     async fn known(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<Option<Foundation>, Failure> {
         let look = || self.look(unit, recipe);
-        self.session.found.once(recipe.identity.hex(), look).await
+        let key = found_key(&recipe.identity, self.target);
+        self.session.found.once(&key, look).await
     }
 
     async fn look(&self, unit: &FlowUnit, recipe: &Recipe) -> Result<Option<Foundation>, Failure> {
@@ -450,4 +451,32 @@ fn context_error(path: &Path, error: &io::Error) -> Failure {
         format!("{}: {error}", path.display()),
         "check that it can be read and written",
     )
+}
+
+/// What an environment is looked for by: another registry may have what one lacks.
+fn found_key(identity: &Digest, target: &Target) -> String {
+    format!("{identity} {}", target.registry().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::sha256;
+
+    #[test]
+    fn an_environment_is_looked_for_in_each_registry() {
+        let key = |registry: &str, path: &str| {
+            let target = Target::Repository {
+                registry: registry.to_owned(),
+                path: path.to_owned(),
+            };
+            found_key(&sha256(b"environment"), &target)
+        };
+        assert_ne!(key("one:5000", "a"), key("two:5000", "a"));
+        assert_eq!(
+            key("one:5000", "a"),
+            key("one:5000", "b"),
+            "each is the other's neighbour"
+        );
+    }
 }
