@@ -15,7 +15,7 @@ use crate::turns::Turns;
 use crate::whole;
 
 /// The form of the layers: another one's are not taken.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// Layers by their content.
 #[derive(Clone, Debug)]

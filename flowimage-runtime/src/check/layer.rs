@@ -110,7 +110,7 @@ impl SeenLayers {
         if let Some(known) = self.find(&layer.diff_id) {
             return Ok(known);
         }
-        self.read(&layer.diff_id, layer.open()?)
+        self.read(&layer.diff_id, layer.open_to_verify()?)
     }
 
     fn path(&self, diff_id: &Digest) -> PathBuf {

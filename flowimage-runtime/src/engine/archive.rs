@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::oci::{Digest, Image, Index, Source, media_type};
+use crate::oci::{Digest, Image, Index, Layer, Source, media_type};
 
 /// Which layers' bytes go into the archive. All layers are named in it in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,19 @@ pub enum ArchiveLayers {
     All,
     /// All but this many of the lowest, which the engine has. Such an archive is no OCI layout.
     Above(usize),
+    /// The same, and those are unpacked that say how long they are then: for an engine on this machine, which would take
+    /// longer to unpack them than to be given more bytes.
+    PlainAbove(usize),
+}
+
+impl ArchiveLayers {
+    /// How many of the lowest layers are left out.
+    pub fn left_out(self) -> usize {
+        match self {
+            ArchiveLayers::All => 0,
+            ArchiveLayers::Above(count) | ArchiveLayers::PlainAbove(count) => count,
+        }
+    }
 }
 
 /// An archive that could not be written.
@@ -54,8 +67,8 @@ pub enum ArchiveError {
 
 /// Writes the archive of an image, with the name `repository:tag` if there is one.
 ///
-/// Shape: layers stay as they are stored, compressed or not; engines unpack gzip themselves. Deterministic:
-/// the same image gives the same bytes.
+/// Shape: layers stay as they are stored, compressed or not, unless [`ArchiveLayers::PlainAbove`] says otherwise; engines
+/// unpack gzip themselves. Deterministic: the same image gives the same bytes.
 /// Source: <https://github.com/moby/docker-image-spec/blob/main/v1.3.md> and the OCI image layout.
 pub fn write_archive(
     image: &Image,
@@ -64,14 +77,22 @@ pub fn write_archive(
     out: impl Write,
 ) -> Result<(), ArchiveError> {
     let mut archive = tar::Builder::new(out);
-    let left_out = match layers {
-        ArchiveLayers::All => 0,
-        ArchiveLayers::Above(count) => count,
-    };
+    let mut given = Vec::new();
+    for (at, layer) in image.layers.iter().enumerate() {
+        let plain = match layers {
+            ArchiveLayers::PlainAbove(count) if at >= count => plain_length(layer)?,
+            _ => None,
+        };
+        let digest = match plain {
+            Some(_) => &layer.diff_id,
+            None => &layer.blob.digest,
+        };
+        given.push((layer, plain, blob_path(digest)));
+    }
     let docker_manifest = json!([{
         "Config": blob_path(&image.id()),
         "RepoTags": name.map(|name| vec![name]),
-        "Layers": image.layers.iter().map(|layer| blob_path(&layer.blob.digest)).collect::<Vec<_>>(),
+        "Layers": given.iter().map(|(_, _, path)| path).collect::<Vec<_>>(),
     }]);
     append(
         &mut archive,
@@ -85,7 +106,7 @@ pub fn write_archive(
         append(&mut archive, &blob_path(&image.digest()), &image.manifest)?;
     }
     let mut written = BTreeSet::new();
-    for layer in image.layers.iter().skip(left_out) {
+    for (layer, plain, name) in given.into_iter().skip(layers.left_out()) {
         if !written.insert(&layer.blob.digest) {
             continue;
         }
@@ -105,14 +126,29 @@ pub fn write_archive(
                 expected: layer.blob.size,
             });
         }
-        archive.append_data(
-            &mut header(layer.blob.size),
-            blob_path(&layer.blob.digest),
-            file.take(layer.blob.size),
-        )?;
+        match plain {
+            // The engine holds it against its digest.
+            Some(length) => {
+                let content = layer.open_to_verify().map_err(unreadable)?;
+                archive.append_data(&mut header(length), name, content.take(length))?;
+            }
+            None => archive.append_data(&mut header(layer.blob.size), name, file.take(layer.blob.size))?,
+        }
     }
     archive.into_inner()?.flush()?;
     Ok(())
+}
+
+fn plain_length(layer: &Layer) -> Result<Option<u64>, ArchiveError> {
+    layer.plain_length().map_err(|source| match &layer.source {
+        Source::File(path) => ArchiveError::Layer {
+            path: path.clone(),
+            source,
+        },
+        Source::Repository(_) => ArchiveError::NotHere {
+            diff_id: layer.diff_id.clone(),
+        },
+    })
 }
 
 fn index(image: &Image, name: Option<&str>) -> Vec<u8> {
@@ -156,7 +192,7 @@ fn header(size: u64) -> tar::Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Descriptor, Layer, sha256};
+    use crate::oci::{Descriptor, sha256};
 
     fn image(directory: &std::path::Path, contents: &[&[u8]]) -> Image {
         let layers = contents.iter().map(|bytes| {
@@ -246,6 +282,32 @@ mod tests {
             write_archive(&image, ArchiveLayers::All, None, io::sink()),
             Err(ArchiveError::NotHere { .. })
         ));
+    }
+
+    #[test]
+    fn layers_that_say_how_long_they_are_go_unpacked() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut image = image(directory.path(), &[b"base", b"top"]);
+        let text = b"a tar archive, as far as anybody here knows".repeat(100);
+        let mut packed = crate::gzip::GzipWriter::new(Vec::new());
+        packed.write_all(&text).unwrap();
+        let packed = packed.finish().unwrap();
+        let path = directory.path().join("packed");
+        std::fs::write(&path, &packed).unwrap();
+        image.layers.push(Layer {
+            blob: Descriptor::of(media_type::LAYER_GZIP, &packed),
+            diff_id: sha256(&text),
+            source: Source::File(path),
+        });
+        let mut bytes = Vec::new();
+        write_archive(&image, ArchiveLayers::PlainAbove(1), None, &mut bytes).unwrap();
+        let entries = entries(&bytes);
+        let layers = entries[2..]
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), &bytes[..]));
+        let expected = [&b"top"[..], &text].map(|bytes| (blob_path(&sha256(bytes)), bytes));
+        assert!(layers.eq(expected.iter().map(|(name, bytes)| (name.as_str(), *bytes))));
+        assert!(String::from_utf8_lossy(&entries[0].1).contains(sha256(&text).hex()));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::{Layer, Source, media_type};
+use crate::gzip::GzipReader;
+#[cfg(feature = "engine")]
+use crate::gzip::plain_length;
 
 impl Layer {
     /// The layer's uncompressed tar archive. Whether it is the one its digest says is for the reader to find out.
@@ -14,15 +17,35 @@ impl Layer {
     /// # Errors
     /// The layer is not a file here, or is compressed in a way that is not known.
     pub fn open(&self) -> io::Result<Box<dyn Read>> {
+        self.opened(|file| Box::new(flate2::bufread::MultiGzDecoder::new(file)))
+    }
+
+    /// The same, quickly where we made the layer, for a reader that holds all of it against the digest: a layer may be
+    /// such that another sees more in it.
+    pub(crate) fn open_to_verify(&self) -> io::Result<Box<dyn Read>> {
+        self.opened(|file| Box::new(GzipReader::new(file)))
+    }
+
+    /// Bytes of the uncompressed tar archive, where a layer that we made says so itself.
+    ///
+    /// # Errors
+    /// The layer cannot be read.
+    #[cfg(feature = "engine")]
+    pub(crate) fn plain_length(&self) -> io::Result<Option<u64>> {
+        match (&self.source, self.blob.media_type.as_str()) {
+            (Source::File(path), media_type::LAYER_GZIP) => plain_length(BufReader::new(File::open(path)?)),
+            _ => Ok(None),
+        }
+    }
+
+    fn opened(&self, gzip: impl FnOnce(BufReader<File>) -> Box<dyn Read>) -> io::Result<Box<dyn Read>> {
         let Source::File(path) = &self.source else {
             return Err(io::Error::other("a layer of the image is only in a registry"));
         };
         let file = BufReader::with_capacity(256 << 10, File::open(path)?);
         match self.blob.media_type.as_str() {
             media_type::LAYER_TAR => Ok(Box::new(file)),
-            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-                Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)))
-            }
+            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Ok(gzip(file)),
             media_type::LAYER_ZSTD => Ok(Box::new(Zstd::new(file))),
             other => Err(io::Error::other(format!("layers of type {other} are not read"))),
         }

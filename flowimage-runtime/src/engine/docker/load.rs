@@ -8,7 +8,8 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
 use super::super::{
-    ArchiveError, ArchiveLayers, EngineKind, IdScheme, LoadReport, LoadRequest, Progress, write_archive,
+    ArchiveError, ArchiveLayers, EngineAddress, EngineKind, IdScheme, LoadReport, LoadRequest, Progress,
+    write_archive,
 };
 use super::images::{checked, digest};
 use super::{Engine, EngineError};
@@ -36,12 +37,23 @@ impl Engine {
             .count();
         // Podman looks every layer of an archive up in the archive.
         let may_leave_out = shared > 0 && self.info().await?.kind == EngineKind::Docker;
+        let elsewhere = |left_out: usize| {
+            let layers = image.layers.iter().skip(left_out);
+            layers.filter_map(|layer| match &layer.source {
+                Source::Repository(repository) => Some((layer.diff_id.clone(), repository.clone())),
+                Source::File(_) => None,
+            })
+        };
         let mut refused = None;
         if may_leave_out {
-            match self
-                .load_archive(image, ArchiveLayers::Above(shared), request)
-                .await
-            {
+            if let Some((diff_id, repository)) = elsewhere(shared).next() {
+                return Err(EngineError::LayerElsewhere { diff_id, repository });
+            }
+            let layers = match self.address {
+                EngineAddress::Unix(_) => ArchiveLayers::PlainAbove(shared),
+                _ => ArchiveLayers::Above(shared),
+            };
+            match self.load_archive(image, layers, request).await {
                 Ok(report) => return Ok(report),
                 Err(error @ (EngineError::Refused { .. } | EngineError::NoImage { .. })) => {
                     refused = Some(error)
@@ -49,11 +61,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        let elsewhere = image.layers.iter().find_map(|layer| match &layer.source {
-            Source::Repository(repository) => Some((layer.diff_id.clone(), repository.clone())),
-            Source::File(_) => None,
-        });
-        match (elsewhere, refused) {
+        match (elsewhere(0).next(), refused) {
             (Some(_), Some(refused)) => Err(refused),
             (Some((diff_id, repository)), None) => Err(EngineError::LayerElsewhere { diff_id, repository }),
             (None, refused) => {
@@ -134,10 +142,7 @@ impl Engine {
             (Ok(Ok(())), None) => {}
         }
         let (id, id_scheme) = self.verify_loaded(image, loaded).await?;
-        let layers_sent = match layers {
-            ArchiveLayers::All => image.layers.len(),
-            ArchiveLayers::Above(count) => image.layers.len() - count,
-        };
+        let layers_sent = image.layers.len() - layers.left_out();
         Ok(LoadReport {
             id,
             id_scheme,
