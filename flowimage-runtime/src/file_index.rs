@@ -15,7 +15,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::layer::LayerError;
-use crate::oci::{Digest, Hasher, sha256};
+use crate::oci::{Digest, Hasher};
 use crate::turns::Turns;
 use crate::whole;
 
@@ -25,8 +25,9 @@ const GRAIN: Duration = Duration::from_millis(50);
 /// That of one that keeps whole seconds, or every second one, with room.
 const COARSE_GRAIN: Duration = Duration::from_millis(2_500);
 
-/// How the first line of the file begins, before the hash of all lines after it: an index of another form is not read.
-const HEADER: &str = "flowimage files 2 ";
+/// How the first line of the file begins, before the checksum of all lines after it: an index of another form is not
+/// read.
+const HEADER: &str = "flowimage files 3 ";
 
 /// What stands between a path and what is known of the file: no path has it.
 const AFTER_PATH: char = '\0';
@@ -194,7 +195,7 @@ impl FileIndex {
     }
 
     fn write(&self, lines: &str) -> std::io::Result<()> {
-        let text = format!("{HEADER}{}\n{lines}", sha256(lines.as_bytes()).hex());
+        let text = format!("{HEADER}{}\n{lines}", checksum(lines));
         whole::write(&self.path, text.as_bytes())
     }
 
@@ -253,14 +254,14 @@ struct Kept {
 impl Kept {
     /// Nothing, where the text is not what was written.
     fn new(text: String) -> Self {
-        let Some((hash, rest)) = text
+        let Some((sum, rest)) = text
             .strip_prefix(HEADER)
             .and_then(|rest| rest.split_once('\n'))
-            .filter(|(hash, rest)| sha256(rest.as_bytes()).hex() == *hash)
+            .filter(|(sum, rest)| checksum(rest) == *sum)
         else {
             return Self::default();
         };
-        let begin = HEADER.len() + hash.len() + 1;
+        let begin = HEADER.len() + sum.len() + 1;
         let ends = rest.match_indices('\n').map(|(end, _)| begin + end + 1);
         let mut lines: Vec<usize> = std::iter::once(begin).chain(ends).collect();
         // After the last line there is none.
@@ -312,6 +313,11 @@ impl Kept {
             (self.path(begin), line.unwrap_or_default().to_owned())
         })
     }
+}
+
+/// Tells what a full disk left from what was written whole.
+fn checksum(lines: &str) -> String {
+    format!("{:08x}", libdeflater::crc32(lines.as_bytes()))
 }
 
 fn line(path: &str, stat: &Stat, digest: &Digest) -> String {

@@ -271,8 +271,8 @@ impl LayerBuilder {
     fn host_folder(&mut self, destination: &str, source: &Path) -> Result<(), LayerError> {
         self.folder(destination, 0o755, 0);
         let mut level = vec![(destination.trim_matches('/').to_owned(), source.to_owned())];
+        let mut found = Vec::new();
         while !level.is_empty() {
-            let mut found = BTreeMap::new();
             let mut below = Vec::new();
             for read in in_shares(&level, FEW_FOLDERS, |level| {
                 level.iter().map(read_folder).collect()
@@ -281,12 +281,13 @@ impl LayerBuilder {
                     if let Some(folder) = folder {
                         below.push((path.clone(), folder));
                     }
-                    found.insert(path, entry);
+                    found.push((path, entry));
                 }
             }
-            self.entries.append(&mut found);
             level = below;
         }
+        // A map that is made of all at once is filled from one end.
+        self.entries.append(&mut found.into_iter().collect());
         Ok(())
     }
 
