@@ -53,7 +53,12 @@ static MARK: [u8; 32] = *b"flowimage-bench-mark-0123456789.";
 
 /// In an image it runs without cargo's argument.
 fn main() -> ExitCode {
-    if std::env::args().any(|it| it == "--bench") {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|it| it == floor::FLOOR) {
+        floor::known(&arguments[1..]);
+        return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|it| it == "--bench") {
         measure();
         return ExitCode::SUCCESS;
     }
