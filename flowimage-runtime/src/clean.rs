@@ -397,7 +397,7 @@ async fn unneeded(
     use crate::engine::EngineError;
     use crate::pulled;
     let mut gone = Vec::new();
-    for image in pulled::all(project) {
+    for image in pulled::all(project, engine) {
         if image.is_one_of(needed) {
             continue;
         }

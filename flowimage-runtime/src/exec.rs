@@ -53,15 +53,19 @@ pub async fn run(words: &[String], parameters: Value, stop: &Stop) -> Result<Val
         // One that is gone already cannot be reached, and needs not to be.
         let _ = group.map(|group| kill_process_group(group, signal));
     };
-    let (mut told, mut asked) = (false, false);
+    let (mut told, mut told_by_us, mut asked) = (false, false, false);
     let (end, unheard) = (tokio::time::sleep(GRACE), tokio::time::sleep(GRACE));
     tokio::pin!(end, unheard);
     let status = loop {
         tokio::select! {
             status = child.wait() => break status,
             Some(signal) = signals.recv() => {
-                told |= matches!(signal, Signal::TERM | Signal::INT);
-                tell(signal);
+                let asks = matches!(signal, Signal::TERM | Signal::INT);
+                told |= asks;
+                // The program was told already when it came late.
+                if !(asks && std::mem::take(&mut told_by_us)) {
+                    tell(signal);
+                }
             }
             reason = stop.requested(), if !asked => {
                 asked = true;
@@ -72,7 +76,7 @@ pub async fn run(words: &[String], parameters: Value, stop: &Stop) -> Result<Val
                 end.as_mut().reset(Instant::now() + GRACE / 2);
             }
             () = &mut unheard, if asked && !told => {
-                told = true;
+                (told, told_by_us) = (true, true);
                 tell(Signal::TERM);
             }
             () = &mut end, if asked => {

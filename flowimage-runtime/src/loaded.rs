@@ -92,7 +92,7 @@ impl<'a> Loaded<'a> {
                 let image = match engine.image(&name).await.map_err(at(Stage::Plan))? {
                     Some(image) => image,
                     None => {
-                        pulled::remember(project, &name)?;
+                        pulled::remember(project, engine, &name)?;
                         let (progress, flow) = (&session.progress, unit.entry.name);
                         environment::pull(engine, &name, None, progress, flow, at(Stage::Plan)).await?
                     }
@@ -127,17 +127,23 @@ impl<'a> Loaded<'a> {
     /// # Errors
     /// The engine refuses; the project's folder cannot be written.
     pub(crate) async fn stay(self, name: &str, project: &Project) -> Result<(), Failure> {
-        pulled::came(project, name, &self.id)?;
-        let named = self.engine.tag(&self.id, name).await;
+        let engine = self.engine;
+        let given = pulled::give(project, &engine.address().to_string(), name, &self.id)?;
+        engine.tag(&self.id, name).await.map_err(at(Stage::Publish))?;
         self.release().await;
-        named.map_err(at(Stage::Publish))
+        for before in given.done()? {
+            engine.remove_if_unnamed(&before).await;
+        }
+        Ok(())
     }
 
-    /// Takes away the name that it had for a while, and the image where that was its only one. What is in use is swept by
-    /// the next command.
+    /// Takes away the name that it had for a while, and the image where that was its only one: now, or when it is not in
+    /// use any more.
     pub(crate) async fn release(mut self) {
-        if let Some(name) = self.name.take() {
-            let _ = self.engine.remove_image(&name).await;
+        if let Some(name) = self.name.take()
+            && self.engine.remove_image(&name).await.is_err()
+        {
+            self.engine.remove_later(name);
         }
     }
 }

@@ -379,7 +379,7 @@ impl<'a> Built<'a> {
     /// where it is there to stay.
     async fn publish(&mut self, tag: &str) -> Result<Option<String>, Failure> {
         let taken = self.send().await?;
-        let Plan { target, session, .. } = &self.plan;
+        let target = &self.plan.target;
         let digest = self.image.digest();
         if taken != digest {
             return Err(Failure::text(
@@ -390,10 +390,13 @@ impl<'a> Built<'a> {
         }
         let platform = self.plan.binary.platform();
         self.share_environment(&platform).await?;
+        let loaded = self.stay().await?;
+        let Plan { target, session, .. } = &self.plan;
+        // Last, for others see it.
         target
             .name(&self.image, self.plan.unit, &self.layout, &platform, tag, session)
             .await?;
-        self.stay().await
+        Ok(loaded)
     }
 
     /// Publishes the environment beside the image, so that another machine need not build it.

@@ -28,7 +28,7 @@ use crate::whole;
 use crate::words::some_of;
 
 /// The form of images that this flowimage makes: another one makes other bytes of the same declaration.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// Changes that are told one by one.
 const TOLD: usize = 20;
@@ -508,6 +508,8 @@ impl<'a> Plan<'a> {
         let (action, reasons) = self.decision(now.as_ref());
         lines.insert("action", action.to_owned());
         lines.insert("because", some_of(&reasons, TOLD));
+        // What was read need not be read again by the next command.
+        self.session.files(&self.project).save();
         Ok(lines)
     }
 

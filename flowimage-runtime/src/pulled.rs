@@ -1,4 +1,4 @@
-//! What the engine pulled for a command, or was given to keep (`--load`): images that are registered, or were named to be
+//! What an engine pulled for a command, or was given to keep (`--load`): images that are registered, or were named to be
 //! checked. They stay, so that the next command need not pull them again, and are written down, so that `clean` finds them
 //! when no registration needs them.
 
@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
 use crate::failure::{Failure, Stage};
 use crate::oci::{Digest, sha256};
 use crate::project::Project;
@@ -15,48 +18,64 @@ use crate::whole;
 ///
 /// # Errors
 /// The project's folder cannot be written.
-pub(crate) fn remember(project: &Project, name: &str) -> Result<(), Failure> {
-    write(project, name, None)
+pub(crate) fn remember(project: &Project, engine: &Engine, name: &str) -> Result<(), Failure> {
+    Pulled::new(project, &engine.address().to_string(), name).write()
 }
 
 /// Writes down what came of it: by a name that is no digest, another image may be meant some day.
 ///
 /// # Errors
 /// The project's folder cannot be written.
-pub(crate) fn came(project: &Project, name: &str, id: &Digest) -> Result<(), Failure> {
-    write(project, name, Some(id))
+pub(crate) fn came(project: &Project, engine: &Engine, name: &str, id: &Digest) -> Result<(), Failure> {
+    let mut pulled = Pulled::new(project, &engine.address().to_string(), name);
+    pulled.ids.insert(id.clone());
+    pulled.write()
 }
 
-fn write(project: &Project, name: &str, id: Option<&Digest>) -> Result<(), Failure> {
-    let path = project.pulled().join(sha256(name.as_bytes()).hex());
-    let id = id.map(Digest::to_string).unwrap_or_default();
-    whole::write(&path, format!("{name}\n{id}\n").as_bytes()).map_err(|error| {
-        Failure::text(
-            Stage::Plan,
-            format!("cannot write {}: {error}", path.display()),
-            "check its owner and the disk's space",
-        )
-    })
-}
-
-/// An image that was pulled, or was to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An image that was pulled or given, or was to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pulled {
     /// The file that says so.
+    #[serde(skip)]
     pub(crate) path: PathBuf,
+    /// Where the engine is.
+    engine: String,
     pub(crate) name: String,
-    /// The engine's ID of it, where it came.
-    id: Option<Digest>,
+    /// The engine's IDs of it, where it came: several where a name moved, and it is not known whether it did.
+    ids: BTreeSet<Digest>,
 }
 
 impl Pulled {
+    fn new(project: &Project, engine: &str, name: &str) -> Self {
+        let file = sha256(format!("{engine}\n{name}").as_bytes());
+        Self {
+            path: project.pulled().join(file.hex()),
+            engine: engine.to_owned(),
+            name: name.to_owned(),
+            ids: BTreeSet::new(),
+        }
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        whole::write(&self.path, &bytes).map_err(|error| {
+            Failure::text(
+                Stage::Plan,
+                format!("cannot write {}: {error}", self.path.display()),
+                "check its owner and the disk's space",
+            )
+        })
+    }
+
+    fn read(path: PathBuf) -> Option<Self> {
+        let read: Self = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
+        Some(Self { path, ..read })
+    }
+
     /// Whether it is one of these, by digest or ID.
     pub(crate) fn is_one_of(&self, images: &BTreeSet<Digest>) -> bool {
         let named = self.digest();
-        [named.as_ref(), self.id.as_ref()]
-            .into_iter()
-            .flatten()
-            .any(|it| images.contains(it))
+        named.iter().chain(&self.ids).any(|it| images.contains(it))
     }
 
     /// The digest by which it is named.
@@ -67,57 +86,107 @@ impl Pulled {
     /// Whether the image that the engine means by the name now is the one that was pulled. Others are not ours: who built
     /// one of this name wants to keep it.
     pub(crate) fn is(&self, id: &Digest) -> bool {
-        self.digest().is_some() || self.id.as_ref() == Some(id)
+        self.digest().is_some() || self.ids.contains(id)
     }
 }
 
-/// The images that are written down.
-pub(crate) fn all(project: &Project) -> Vec<Pulled> {
+/// What is about to be given to an engine under a name that another of ours may have.
+pub(crate) struct Given {
+    now: Pulled,
+    /// What was ours under the name before.
+    before: BTreeSet<Digest>,
+}
+
+/// Writes down that an image gets a name, before it does. Until [`Given::done`] what had the name counts as ours too.
+///
+/// # Errors
+/// The project's folder cannot be written.
+pub(crate) fn give(project: &Project, engine: &str, name: &str, id: &Digest) -> Result<Given, Failure> {
+    let mut now = Pulled::new(project, engine, name);
+    let mut before = Pulled::read(now.path.clone()).map_or_else(BTreeSet::new, |it| it.ids);
+    now.ids.extend(before.iter().cloned().chain([id.clone()]));
+    now.write()?;
+    before.remove(id);
+    now.ids = BTreeSet::from([id.clone()]);
+    Ok(Given { now, before })
+}
+
+impl Given {
+    /// It has the name. Gives what of ours had it before.
+    ///
+    /// # Errors
+    /// The project's folder cannot be written.
+    pub(crate) fn done(self) -> Result<BTreeSet<Digest>, Failure> {
+        self.now.write()?;
+        Ok(self.before)
+    }
+}
+
+/// The images of an engine that are written down.
+pub(crate) fn all(project: &Project, engine: &Engine) -> Vec<Pulled> {
+    of_engine(project, &engine.address().to_string())
+}
+
+fn of_engine(project: &Project, engine: &str) -> Vec<Pulled> {
     let entries = fs::read_dir(project.pulled()).into_iter().flatten().flatten();
-    let read = |path: PathBuf| {
-        let text = fs::read_to_string(&path).ok()?;
-        let (name, id) = text.split_once('\n')?;
-        // What a process that was killed left half written has another name.
-        let is_whole = path.file_name()? == sha256(name.as_bytes()).hex();
-        is_whole.then(|| Pulled {
-            name: name.to_owned(),
-            id: id.trim_end().parse().ok(),
-            path: path.clone(),
-        })
-    };
-    entries.filter_map(|entry| read(entry.path())).collect()
+    let read = entries.filter_map(|entry| Pulled::read(entry.path()));
+    read.filter(|it| it.engine == engine).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn project(folder: &std::path::Path) -> Project {
+        Project {
+            folder: folder.to_owned(),
+            root: folder.to_owned(),
+            real_root: folder.to_owned(),
+            products: folder.to_owned(),
+        }
+    }
+
     #[test]
     fn only_what_was_pulled_is_ours() {
         let folder = tempfile::tempdir().unwrap();
-        let project = Project {
-            folder: folder.path().to_owned(),
-            root: folder.path().to_owned(),
-            real_root: folder.path().to_owned(),
-            products: folder.path().to_owned(),
-        };
+        let project = project(folder.path());
         let (one, other) = (sha256(b"one"), sha256(b"other"));
-        let only = || {
-            let mut all = all(&project);
+        let only = |engine| {
+            let mut all = of_engine(&project, engine);
             assert_eq!(all.len(), 1, "{all:?}");
             all.remove(0)
         };
-        remember(&project, "etl:dev").unwrap();
-        assert!(!only().is(&one), "it never came: who has it built it");
-        came(&project, "etl:dev", &one).unwrap();
+        Pulled::new(&project, "unix:///a", "etl:dev").write().unwrap();
+        assert!(!only("unix:///a").is(&one), "it never came: who has it built it");
+        let mut came = Pulled::new(&project, "unix:///a", "etl:dev");
+        came.ids.insert(one.clone());
+        came.write().unwrap();
         fs::write(project.pulled().join(".tmp123"), "").unwrap();
-        fs::write(project.pulled().join(".tmp124"), "etl:d\n").unwrap();
-        let pulled = only();
+        fs::write(project.pulled().join(".tmp124"), "{\"engine\"").unwrap();
+        let pulled = only("unix:///a");
         assert_eq!((pulled.name.as_str(), pulled.digest()), ("etl:dev", None));
         assert!(pulled.is(&one) && !pulled.is(&other));
         fs::remove_file(pulled.path).unwrap();
-        // A digest means one image only.
-        remember(&project, &format!("r.io/etl@{one}")).unwrap();
-        assert!(only().is(&other) && only().digest() == Some(one));
+        // A digest means one image only. Another engine's are not this one's.
+        let by_digest = format!("r.io/etl@{one}");
+        Pulled::new(&project, "unix:///b", &by_digest).write().unwrap();
+        assert!(only("unix:///b").is(&other) && only("unix:///b").digest() == Some(one));
+        assert_eq!(of_engine(&project, "unix:///a"), []);
+    }
+
+    #[test]
+    fn a_name_that_moves_leaves_what_had_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = project(folder.path());
+        let (one, two) = (sha256(b"one"), sha256(b"two"));
+        let give = |id| give(&project, "unix:///a", "etl:dev", id).unwrap();
+        assert_eq!(give(&one).done().unwrap(), BTreeSet::new());
+        assert_eq!(give(&one).done().unwrap(), BTreeSet::new());
+        // A command that dies here leaves the name with either.
+        let given = give(&two);
+        let known = of_engine(&project, "unix:///a");
+        assert!(known.iter().all(|it| it.is(&one) && it.is(&two)));
+        assert_eq!(given.done().unwrap(), BTreeSet::from([one.clone()]));
+        assert!(of_engine(&project, "unix:///a").iter().all(|it| !it.is(&one)));
     }
 }

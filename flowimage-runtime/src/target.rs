@@ -60,14 +60,7 @@ impl Target {
         let Some(registry) = registry.filter(|_| !options.no_push) else {
             return Ok(Self::layout(project.layout(), &project.root));
         };
-        let name: ImageName = match &declaration.image_name {
-            Some(name) => name.clone(),
-            None => group_or_name(declaration).parse().map_err(
-                |error: flowimage_model::value_error::ValueError| {
-                    Failure::text(Stage::Plan, error.to_string(), "set `image_name`")
-                },
-            )?,
-        };
+        let name = image_name(declaration)?;
         let reference = registry.image(&name).map_err(|error| {
             Failure::text(
                 Stage::Plan,
@@ -158,13 +151,15 @@ impl Target {
     }
 
     /// What an engine calls the image that goes there under this tag.
+    ///
+    /// # Errors
+    /// What it is called is no name for an image.
     #[cfg(feature = "engine")]
-    pub(crate) fn engine_name(&self, declaration: &Declaration, tag: &str) -> String {
-        match (self, &declaration.image_name) {
-            (Target::Repository { .. }, _) => format!("{self}:{tag}"),
-            (Target::Layout { .. }, Some(name)) => format!("{name}:{tag}"),
-            (Target::Layout { .. }, None) => format!("{}:{tag}", group_or_name(declaration)),
-        }
+    pub(crate) fn engine_name(&self, declaration: &Declaration, tag: &str) -> Result<String, Failure> {
+        Ok(match self {
+            Target::Repository { .. } => format!("{self}:{tag}"),
+            Target::Layout { .. } => format!("{}:{tag}", image_name(declaration)?),
+        })
     }
 
     /// Sends what a repository lacks of an image, which then serves it by its digest alone, and says which digest that is.
@@ -220,12 +215,17 @@ impl Target {
     }
 }
 
-/// The repository's name where none is declared: of the image that flows share, else the flow's.
-fn group_or_name(declaration: &Declaration) -> &str {
-    match &declaration.image {
-        Some(group) => group.as_str(),
-        None => declaration.name.as_str(),
-    }
+/// The image's name: the declared one, or that of the image that flows share, else the flow's.
+fn image_name(declaration: &Declaration) -> Result<ImageName, Failure> {
+    let name = match (&declaration.image_name, &declaration.image) {
+        (Some(name), _) => return Ok(name.clone()),
+        (None, Some(group)) => group.as_str(),
+        (None, None) => declaration.name.as_str(),
+    };
+    name.parse()
+        .map_err(|error: flowimage_model::value_error::ValueError| {
+            Failure::text(Stage::Plan, error.to_string(), "set `image_name`")
+        })
 }
 
 #[cfg(feature = "registry")]

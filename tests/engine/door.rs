@@ -16,12 +16,21 @@ pub(crate) struct Door {
 impl Door {
     /// In front of the engine at this address.
     pub(crate) fn new(engine: &str) -> Self {
-        Self::with(engine, |_| (), |_| ())
+        Self::with(engine, |_| (), |_| true)
     }
 
     /// The same, where something happens before a request is passed on: its method and path.
     pub(crate) fn before(engine: &str, happens: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        let happens = move |request: &str| {
+            happens(request);
+            true
+        };
         Self::with(engine, |_| (), happens)
+    }
+
+    /// The same, where who orders this, the end of a path, is shut out.
+    pub(crate) fn refusing(engine: &str, end: &'static str) -> Self {
+        Self::with(engine, |_| (), move |request| !request.ends_with(end))
     }
 
     /// The same engine, as one too old for BuildKit says of itself.
@@ -34,10 +43,14 @@ impl Door {
                 }
             }
         };
-        Self::with(engine, edit, |_| ())
+        Self::with(engine, edit, |_| true)
     }
 
-    fn with(engine: &str, edit: fn(&mut [u8]), happens: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    fn with(
+        engine: &str,
+        edit: fn(&mut [u8]),
+        may_pass: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let engine = engine
             .strip_prefix("unix://")
             .expect("an engine on a socket")
@@ -48,7 +61,7 @@ impl Door {
         let noted = orders.clone();
         let knocks = Arc::new(AtomicUsize::new(0));
         let came = knocks.clone();
-        let happens = Arc::new(happens);
+        let may_pass = Arc::new(may_pass);
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 came.fetch_add(1, Ordering::SeqCst);
@@ -56,17 +69,24 @@ impl Door {
                     continue;
                 };
                 let back = (engine.try_clone().unwrap(), client.try_clone().unwrap());
-                let (noted, happens) = (noted.clone(), happens.clone());
+                let (noted, may_pass) = (noted.clone(), may_pass.clone());
                 std::thread::spawn(move || {
                     carry(client, engine, |bytes| {
-                        if let Some(request) = request(bytes) {
-                            happens(&request);
-                            let order = request.strip_prefix("POST ").map(str::to_owned);
-                            noted.lock().unwrap().extend(order);
-                        }
+                        let Some(request) = request(bytes) else {
+                            return true;
+                        };
+                        let passes = may_pass(&request);
+                        let order = request.strip_prefix("POST ").map(str::to_owned);
+                        noted.lock().unwrap().extend(order);
+                        passes
                     })
                 });
-                std::thread::spawn(move || carry(back.0, back.1, edit));
+                std::thread::spawn(move || {
+                    carry(back.0, back.1, |bytes| {
+                        edit(bytes);
+                        true
+                    })
+                });
             }
         });
         Self {
@@ -108,11 +128,14 @@ fn request(bytes: &[u8]) -> Option<String> {
     is_request.then(|| format!("{method} {path}"))
 }
 
-/// Copies one direction until its end, and passes the end on.
-fn carry(mut from: UnixStream, mut to: UnixStream, mut see: impl FnMut(&mut [u8])) {
+/// Copies one direction until its end, or until something may not pass, and passes the end on.
+fn carry(mut from: UnixStream, mut to: UnixStream, mut passes: impl FnMut(&mut [u8]) -> bool) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(read) = from.read(&mut buffer) {
-        see(&mut buffer[..read]);
+        if !passes(&mut buffer[..read]) {
+            let _ = from.shutdown(Shutdown::Both);
+            break;
+        }
         if read == 0 || to.write_all(&buffer[..read]).is_err() {
             break;
         }

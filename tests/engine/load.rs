@@ -1,8 +1,10 @@
 //! `--load`: the image is in the engine too, under its name.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::at_hand::doubtful;
+use crate::at_hand::{doubtful, say};
 use crate::common::Project;
 use crate::door::Door;
 use crate::test_flow::{TestFlow, outcome};
@@ -178,6 +180,24 @@ fn layers_that_only_a_registry_has_are_brought() {
 }
 
 #[test]
+fn a_name_that_moves_leaves_nothing_behind() {
+    let flow = doubtful("healthy", &setting("DOCKER_HOST"));
+    let tag = format!("moved-{}", std::process::id());
+    let build = |verdict: &str| {
+        say(&flow, verdict);
+        let arguments = ["build", "--load", "--no-check", "--tag", &tag];
+        let line = outcome(&flow.command(&arguments).output().unwrap());
+        line["image_id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (build("healthy"), build(&format!("healthy\n\n{tag}")));
+    assert_ne!(first, second);
+    assert_eq!(id_of(&format!("doubtful:{tag}")), second);
+    let all = docker(&["images", "--all", "--quiet", "--no-trunc"]);
+    assert!(!all.contains(&first), "{all}");
+    docker(&["rmi", &format!("doubtful:{tag}")]);
+}
+
+#[test]
 fn what_fails_leaves_nothing_there() {
     let tag = format!("failed-{}", std::process::id());
     let unhealthy = doubtful("ill", &setting("DOCKER_HOST"));
@@ -185,17 +205,37 @@ fn what_fails_leaves_nothing_there() {
         let arguments = [&["register", "--load", "--tag", &tag], more].concat();
         outcome(&unhealthy.command(&arguments).output().unwrap())
     };
-    // Unhealthy; healthy, as far as is looked at, and refused by what is no registry.
-    for (more, stage) in [
-        (&["--no-push"][..], "check"),
-        (&["--no-check", "--registry", "127.0.0.1:1/none"], "publish"),
-    ] {
-        let line = build(more);
-        assert_eq!(line["error"]["stage"], stage, "{line:#}");
-        let names = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        assert!(!names.contains(&tag), "{names}");
-        nothing_left(&unhealthy.mark());
-    }
+    let line = build(&["--no-push"]);
+    assert_eq!(line["error"]["stage"], "check", "{line:#}");
+    let names = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    assert!(!names.contains(&tag), "{names}");
+    nothing_left(&unhealthy.mark());
+
+    // An engine that breaks off while the registry takes all: no tag is moved, nothing registered.
+    let door = Door::refusing(&setting("DOCKER_HOST"), "/images/load");
+    let registry = registry_of("load-refused");
+    let flow = doubtful("healthy", &door.address());
+    let arguments = [
+        "register",
+        "--load",
+        "--no-check",
+        "--tag",
+        &tag,
+        "--registry",
+        &registry,
+    ];
+    let line = outcome(&flow.command(&arguments).output().unwrap());
+    assert_eq!(line["error"]["stage"], "publish", "{line:#}");
+    assert!(door.orders("/images/load") > 0);
+    assert!(!flow.root().join("flowimage.lock").exists());
+    let tags = Command::new("skopeo")
+        .args(["list-tags", "--tls-verify=false"])
+        .arg(format!("docker://{registry}/doubtful"))
+        .output()
+        .unwrap();
+    let tags = String::from_utf8_lossy(&tags.stdout).into_owned();
+    assert!(!tags.contains(&tag), "{tags}");
+
     // Without an engine it is refused before anything is made.
     let line = build(&["--no-push", "--engine", "none"]);
     let error = &line["error"];
@@ -212,6 +252,23 @@ fn podman_has_it_too() {
         engine: setting("FLOWIMAGE_TEST_PODMAN"),
     };
     let tag = format!("podman-{}", std::process::id());
+    // It need not speak to the registry itself, also for what was registered before.
+    let registry = registry_of("load-podman");
+    let register = [
+        "register",
+        "sorted-airlines",
+        "--registry",
+        &registry,
+        "--tag",
+        &tag,
+    ];
+    assert_eq!(loading.run(&register)["status"], "registered");
+    let line = loading.run(&[&register[..], &["--load"]].concat());
+    assert_eq!(line["status"], "unchanged", "{line:#}");
+    assert_eq!(line["loaded"], format!("{registry}/sorted-airlines:{tag}"));
+    podman(&["image", "inspect", line["loaded"].as_str().unwrap()]);
+    std::fs::remove_file(loading.project.path("flowimage.lock")).unwrap();
+
     let line = loading.run(&["build", "sorted-airlines", "--load", "--tag", &tag]);
     assert_eq!(line["status"], "built", "{line:#}");
     let name = line["loaded"].as_str().unwrap();

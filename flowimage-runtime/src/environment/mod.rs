@@ -476,7 +476,7 @@ mod tests {
         assert_eq!(
             key("one:5000", "a"),
             key("one:5000", "b"),
-            "each is the other's neighbour"
+            "one look is enough for a registry"
         );
     }
 }

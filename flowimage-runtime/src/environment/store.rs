@@ -140,7 +140,7 @@ impl Store<'_> {
         };
         let path = self.folder.join(identity.hex());
         let bytes = serde_json::to_vec(&remembered).unwrap_or_default();
-        let written = fs::create_dir_all(&self.folder).and_then(|()| fs::write(&path, bytes));
+        let written = whole::write(&path, &bytes);
         written.map_err(|error| context_error(&path, &error))
     }
 

@@ -1,19 +1,23 @@
-//! `--load`: the image goes into the engine of this machine too, while it is checked or sent, and gets its name there when
-//! nothing can go wrong any more.
+//! `--load`: the image goes into the engine of this machine too, while it is checked or sent. It gets its name there when
+//! the registry has all of it, and before others see that.
 
 use super::{Built, Plan, Pushed};
+use crate::catalog::Registration;
 use crate::engine::{Engine, EngineError};
 use crate::failure::{Failure, Stage, at};
+use crate::layout::Layout;
 use crate::loaded::Loaded;
 use crate::oci::{Digest, Image, Source};
+use crate::target::Target;
 
 impl<'a> Plan<'a> {
-    /// Refuses the option where there is no engine, before anything is made.
+    /// Refuses the option where there is no engine, or no name for the image there, before anything is made.
     pub(super) async fn foresee_load(&self) -> Result<(), Failure> {
-        match self.session.options.load {
-            true => self.engine_to_load().await.map(drop),
-            false => Ok(()),
+        if self.session.options.load {
+            self.target.engine_name(&self.unit.declaration, "tag")?;
+            self.engine_to_load().await?;
         }
+        Ok(())
     }
 
     async fn engine_to_load(&self) -> Result<&'a Engine, Failure> {
@@ -26,48 +30,96 @@ impl<'a> Plan<'a> {
 
     fn name_in_engine(&self, identity: &Digest) -> Result<String, Failure> {
         let tag = self.tag(identity)?;
-        Ok(self.target.engine_name(&self.unit.declaration, &tag))
+        self.target.engine_name(&self.unit.declaration, &tag)
+    }
+
+    /// Puts an image into the engine. Layers that it lacks and only a registry has come into the layout first.
+    async fn to_engine(&self, image: &Image, layout: &Layout) -> Result<Loaded<'a>, Failure> {
+        let engine = self.engine_to_load().await?;
+        let loaded = match Loaded::new(image, &self.unit.declaration, engine, &self.project).await {
+            Err(
+                EngineError::LayerElsewhere { .. }
+                | EngineError::Refused { .. }
+                | EngineError::NoImage { .. },
+            ) if image
+                .layers
+                .iter()
+                .any(|layer| matches!(layer.source, Source::Repository(_))) =>
+            {
+                let image = self.downloaded(image, layout).await?;
+                Loaded::whole(&image, engine, &self.project).await
+            }
+            loaded => loaded,
+        };
+        loaded.map_err(at(Stage::Publish))
+    }
+
+    /// An image that is registered, as far as it is here; its other layers are in its repository.
+    async fn registered_image(&self, known: &Registration, layout: &Layout) -> Result<Image, Failure> {
+        match &self.target {
+            Target::Layout { folder, .. } => Layout::open(folder)
+                .and_then(|layout| layout.read_image(&known.digest))
+                .map_err(at(Stage::Publish)),
+            Target::Repository { .. } => {
+                match layout.read_documents(&known.digest, &self.target.to_string()) {
+                    Ok(image) => Ok(image),
+                    Err(_) => self.served(&known.digest).await,
+                }
+            }
+        }
     }
 
     #[cfg(feature = "registry")]
-    async fn downloaded(&self, built: &Built<'a>) -> Result<Image, Failure> {
-        let local = self
-            .session
-            .registries
-            .download(&built.image, &built.layout)
-            .await;
+    async fn downloaded(&self, image: &Image, layout: &Layout) -> Result<Image, Failure> {
+        let local = self.session.registries.download(image, layout).await;
         local.map_err(at(Stage::Publish))
     }
 
     #[cfg(not(feature = "registry"))]
     #[allow(clippy::unused_async, reason = "the same call with and without the feature")]
-    async fn downloaded(&self, built: &Built<'a>) -> Result<Image, Failure> {
-        Ok(built.image.clone())
+    async fn downloaded(&self, image: &Image, _layout: &Layout) -> Result<Image, Failure> {
+        Ok(image.clone())
+    }
+
+    #[cfg(feature = "registry")]
+    async fn served(&self, digest: &Digest) -> Result<Image, Failure> {
+        let repository = self.target.repository(self.session)?;
+        let platform = self.binary.platform();
+        let image = repository.image(digest.as_str(), &platform).await;
+        image.map_err(at(Stage::Publish))?.ok_or_else(|| {
+            Failure::text(
+                Stage::Publish,
+                format!("{}@{digest} is gone from the registry", self.target),
+                "run the command again",
+            )
+        })
+    }
+
+    #[cfg(not(feature = "registry"))]
+    #[allow(clippy::unused_async, reason = "the same call with and without the feature")]
+    async fn served(&self, digest: &Digest) -> Result<Image, Failure> {
+        Err(Failure::text(
+            Stage::Publish,
+            format!("{}@{digest} is in a registry", self.target),
+            "enable the feature `registry`",
+        ))
     }
 }
 
 impl<'a> Built<'a> {
     /// Puts the image into the engine, where that is wanted and was not done.
     pub(super) async fn load(&mut self) -> Result<(), Failure> {
-        if self.loaded.is_none() {
-            self.loaded = self.to_engine().await?;
+        if let Some(loaded) = self.wanted().await? {
+            self.loaded = Some(loaded);
         }
         Ok(())
     }
 
     /// Sends the image to its target, and puts it into the engine meanwhile.
     pub(super) async fn send(&mut self) -> Result<Digest, Failure> {
-        let to_engine = async {
-            match self.loaded {
-                None => self.to_engine().await,
-                Some(_) => Ok(None),
-            }
-        };
-        let send = self
-            .plan
-            .target
-            .send(&self.image, &self.layout, self.plan.session);
-        let (sent, loaded) = tokio::join!(send, to_engine);
+        let Plan { target, session, .. } = &self.plan;
+        let send = target.send(&self.image, &self.layout, session);
+        let (sent, loaded) = tokio::join!(send, self.wanted());
         let sent = sent?;
         if let Some(loaded) = loaded? {
             self.loaded = Some(loaded);
@@ -75,31 +127,11 @@ impl<'a> Built<'a> {
         Ok(sent)
     }
 
-    async fn to_engine(&self) -> Result<Option<Loaded<'a>>, Failure> {
-        let plan = &self.plan;
-        if !plan.session.options.load {
-            return Ok(None);
+    async fn wanted(&self) -> Result<Option<Loaded<'a>>, Failure> {
+        match self.plan.session.options.load && self.loaded.is_none() {
+            true => self.plan.to_engine(&self.image, &self.layout).await.map(Some),
+            false => Ok(None),
         }
-        let engine = plan.engine_to_load().await?;
-        let declaration = &plan.unit.declaration;
-        let loaded = match Loaded::new(&self.image, declaration, engine, &plan.project).await {
-            // The engine lacks layers that only a registry has.
-            Err(
-                EngineError::LayerElsewhere { .. }
-                | EngineError::Refused { .. }
-                | EngineError::NoImage { .. },
-            ) if self
-                .image
-                .layers
-                .iter()
-                .any(|layer| matches!(layer.source, Source::Repository(_))) =>
-            {
-                let image = plan.downloaded(self).await?;
-                Loaded::whole(&image, engine, &plan.project).await
-            }
-            loaded => loaded,
-        };
-        loaded.map(Some).map_err(at(Stage::Publish))
     }
 
     /// Gives the image its name in the engine, and says it.
@@ -122,21 +154,14 @@ impl Pushed<'_> {
         }
         let engine = plan.engine_to_load().await?;
         let name = plan.name_in_engine(&self.ingredients.identity())?;
-        let ids = [&self.registration.image_id, &self.registration.digest];
+        let known = &self.registration;
+        let ids = [&known.image_id, &known.digest];
         let there = engine.image(&name).await.map_err(at(Stage::Publish))?;
         if !there.is_some_and(|it| ids.contains(&&it.id)) {
-            let (unit, session) = (plan.unit, plan.session);
-            let mut held = None;
-            for id in ids {
-                held = held.or(engine.image(id.as_str()).await.map_err(at(Stage::Publish))?);
-            }
-            let loaded = match held {
-                Some(image) => Loaded::there(engine, image.id),
-                None => {
-                    let known = &self.registration;
-                    Loaded::registered(unit, &plan.target, known, engine, &plan.project, session).await?
-                }
-            };
+            plan.session.begin(&plan.project);
+            let layout = Layout::open(plan.project.layout()).map_err(at(Stage::Publish))?;
+            let image = plan.registered_image(known, &layout).await?;
+            let loaded = plan.to_engine(&image, &layout).await?;
             loaded.stay(&name, &plan.project).await?;
         }
         self.loaded = Some(name);

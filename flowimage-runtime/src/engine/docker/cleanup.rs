@@ -137,11 +137,22 @@ where
     }
 }
 
+/// Takes a name off its image, which goes too if that was its last, once its containers are gone.
+pub(super) async fn remove_name(docker: &Docker, name: &str) {
+    let remove = || async {
+        docker
+            .remove_image(name, None::<RemoveImageOptions>, None)
+            .await
+            .map(drop)
+    };
+    again(9, remove).await;
+}
+
 /// Removes an image that has no name.
 ///
 /// The ID was read from a builder's output, where a step can write what it likes: an image that somebody has
 /// named was not made by a step.
-async fn remove_unnamed(docker: &Docker, id: &str) -> Result<(), Error> {
+pub(super) async fn remove_unnamed(docker: &Docker, id: &str) -> Result<(), Error> {
     let image = docker.inspect_image(id).await?;
     let names = [image.repo_tags, image.repo_digests]
         .into_iter()

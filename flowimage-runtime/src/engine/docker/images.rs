@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use serde_json::Value;
 
 use super::super::{EngineImage, IdScheme, PullProgress, RegistryFault, RegistryLogin};
+use super::cleanup::{remove_name, remove_unnamed};
 use super::{Engine, EngineError};
 use crate::oci::{Digest, Platform};
 
@@ -152,13 +153,20 @@ impl Engine {
         }
     }
 
-    /// Removes the name of an image, and the image with its last one, when there is time: [`Engine::settle`] waits for it.
+    /// Removes the name of an image, and the image with its last one, when nothing uses it any more: [`Engine::settle`]
+    /// waits for it.
     pub(crate) fn remove_later(&self, name: String) {
-        let engine = self.clone();
+        let docker = self.docker.clone();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let remove = async move { drop(engine.remove_image(&name).await) };
+            let remove = async move { remove_name(&docker, &name).await };
             self.removals.spawn_on(remove, &runtime);
         }
+    }
+
+    /// Removes an image that nobody has named and nothing uses.
+    pub(crate) async fn remove_if_unnamed(&self, id: &Digest) {
+        // Otherwise it is somebody's.
+        let _ = remove_unnamed(&self.docker, id.as_str()).await;
     }
 
     /// Lets the engine push `repository:tag`, and gives the digest that the registry then has under it.
