@@ -390,7 +390,7 @@ impl<'a> Built<'a> {
         }
         let platform = self.plan.binary.platform();
         self.share_environment(&platform).await?;
-        let loaded = self.stay().await?;
+        let loaded = self.stay(Stage::Publish).await?;
         let Plan { target, session, .. } = &self.plan;
         // Last, for others see it.
         target
@@ -474,7 +474,7 @@ impl<'a> Checked<'a> {
         if let Err(failure) = self.built.load().await {
             return Err(self.stopped(failure));
         }
-        let loaded = match self.built.stay().await {
+        let loaded = match self.built.stay(Stage::Build).await {
             Ok(loaded) => loaded,
             Err(failure) => return Err(self.stopped(failure)),
         };

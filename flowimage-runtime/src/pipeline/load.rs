@@ -109,7 +109,8 @@ impl<'a> Plan<'a> {
 impl<'a> Built<'a> {
     /// Puts the image into the engine, where that is wanted and was not done.
     pub(super) async fn load(&mut self) -> Result<(), Failure> {
-        if let Some(loaded) = self.wanted().await? {
+        let loaded = self.wanted().await.map_err(in_stage(Stage::Build))?;
+        if let Some(loaded) = loaded {
             self.loaded = Some(loaded);
         }
         Ok(())
@@ -134,14 +135,14 @@ impl<'a> Built<'a> {
         }
     }
 
-    /// Gives the image its name in the engine, and says it.
-    pub(super) async fn stay(&mut self) -> Result<Option<String>, Failure> {
+    /// Gives the image its name in the engine, in this stage, and says it.
+    pub(super) async fn stay(&mut self, stage: Stage) -> Result<Option<String>, Failure> {
         let Some(loaded) = self.loaded.take() else {
             return Ok(None);
         };
         let name = self.plan.name_in_engine(&self.ingredients.identity())?;
-        loaded.stay(&name, &self.plan.project).await?;
-        Ok(Some(name))
+        let stayed = loaded.stay(&name, &self.plan.project).await;
+        stayed.map_err(in_stage(stage)).map(|()| Some(name))
     }
 }
 
@@ -162,9 +163,14 @@ impl Pushed<'_> {
             let layout = Layout::open(plan.project.layout()).map_err(at(Stage::Publish))?;
             let image = plan.registered_image(known, &layout).await?;
             let loaded = plan.to_engine(&image, &layout).await?;
-            loaded.stay(&name, &plan.project).await?;
+            let stayed = loaded.stay(&name, &plan.project).await;
+            stayed.map_err(in_stage(Stage::Publish))?;
         }
         self.loaded = Some(name);
         Ok(self)
     }
+}
+
+fn in_stage(stage: Stage) -> impl Fn(Failure) -> Failure {
+    move |failure| Failure { stage, ..failure }
 }

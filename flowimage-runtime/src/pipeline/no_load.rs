@@ -2,7 +2,7 @@
 #![allow(clippy::unused_async, reason = "the same calls with and without the feature")]
 
 use super::{Built, Plan, Pushed};
-use crate::failure::Failure;
+use crate::failure::{Failure, Stage};
 use crate::oci::Digest;
 
 impl Plan<'_> {
@@ -21,7 +21,7 @@ impl Built<'_> {
         target.send(&self.image, &self.layout, session).await
     }
 
-    pub(super) async fn stay(&mut self) -> Result<Option<String>, Failure> {
+    pub(super) async fn stay(&mut self, _stage: Stage) -> Result<Option<String>, Failure> {
         Ok(None)
     }
 }
