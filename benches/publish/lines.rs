@@ -17,6 +17,8 @@ enum Before {
     Change,
     /// Nobody knows anything of the files.
     Forget,
+    /// The flow is registered.
+    Register,
 }
 
 /// What flowimage does, and what is wanted of it.
@@ -37,6 +39,7 @@ pub(crate) struct Line {
     floor: Floor,
 }
 
+const REGISTER: &str = "exec $PROGRAM register flow-01 --registry $REGISTRY/ours --quiet";
 const BUILDKIT: &str = "DOCKER_BUILDKIT=1 docker build -q -t $REGISTRY/peer/buildkit . && docker push -q $REGISTRY/peer/buildkit";
 const CLASSIC: &str =
     "DOCKER_BUILDKIT=0 docker build -q -t $REGISTRY/peer/classic . && docker push -q $REGISTRY/peer/classic";
@@ -62,7 +65,7 @@ pub(crate) fn all() -> Vec<Line> {
                 goal: 0.5,
             }],
             data: false,
-            before: Before::Nothing,
+            before: Before::Register,
             peers: &["exec docker image inspect debian:bookworm-slim"],
             floor: Floor::Known {
                 images: 0,
@@ -72,7 +75,7 @@ pub(crate) fn all() -> Vec<Line> {
         Line {
             name: "unchanged",
             ours: &[Ours {
-                command: "exec $PROGRAM register flow-01 --registry $REGISTRY/ours --quiet",
+                command: REGISTER,
                 goal: 0.12,
             }],
             data: false,
@@ -238,6 +241,7 @@ impl Line {
             Before::Nothing => {}
             Before::Change => place.change_program(is_ours),
             Before::Forget => place.forget(),
+            Before::Register => drop(place.run(REGISTER, true)),
         }
     }
 

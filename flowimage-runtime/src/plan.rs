@@ -508,8 +508,10 @@ impl<'a> Plan<'a> {
         let (action, reasons) = self.decision(now.as_ref());
         lines.insert("action", action.to_owned());
         lines.insert("because", some_of(&reasons, TOLD));
-        // What was read need not be read again by the next command.
-        self.session.files(&self.project).save();
+        // What was read need not be read again by the next command. Where there is nothing yet, a plan leaves nothing.
+        if self.project.products.is_dir() {
+            self.session.files(&self.project).save();
+        }
         Ok(lines)
     }
 
