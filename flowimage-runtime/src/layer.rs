@@ -285,8 +285,9 @@ impl LayerBuilder {
                 }
             }
             level = below;
+            level.sort();
         }
-        // A map that is made of all at once is filled from one end.
+        // What is in order nearly is put in order soon, and a map that is made of all at once is filled from one end.
         self.entries.append(&mut found.into_iter().collect());
         Ok(())
     }
@@ -412,6 +413,7 @@ fn read_folder((destination, source): &(String, PathBuf)) -> Result<Vec<Found>, 
         let entry = host_entry(&path, &metadata)?;
         found.push((destination, metadata.is_dir().then_some(path), entry));
     }
+    found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     Ok(found)
 }
 

@@ -1,12 +1,16 @@
 //! Layers before they are made: their entries, and what each of them holds.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::failure::Failure;
 use crate::file_index::FileIndex;
 use crate::layer::{LayerBuilder, LayerError};
 use crate::oci::{Digest, Hasher};
+
+/// Bytes that are hashed at a time.
+const PIECE: usize = 32 << 10;
 
 /// The entries of a layer, with a digest of each, and of all.
 #[derive(Clone, Debug)]
@@ -24,9 +28,19 @@ impl Listed {
     pub fn of(content: LayerBuilder, files: &FileIndex) -> Result<Self, LayerError> {
         let digests = content.digests_when_walked(files)?;
         let mut hasher = Hasher::new();
+        let mut text = String::with_capacity(PIECE + 4096);
         for ((path, _), digest) in content.entries().zip(&digests) {
-            hasher.update(format!("{} {path}\n{digest}\n", path.len()).as_bytes());
+            // Nothing can go wrong: it is written to memory.
+            let _ = write!(text, "{} ", path.len());
+            for part in [path, "\n", digest.as_str(), "\n"] {
+                text.push_str(part);
+            }
+            if text.len() >= PIECE {
+                hasher.update(text.as_bytes());
+                text.clear();
+            }
         }
+        hasher.update(text.as_bytes());
         let identity = hasher.finish().0;
         Ok(Self {
             content,
