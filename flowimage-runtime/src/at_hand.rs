@@ -200,13 +200,13 @@ async fn of_engine(
     };
     let there = engine.image(reference).await.map_err(at(Stage::Check))?;
     if there.is_none() {
-        crate::pulled::remember(project, engine, reference)?;
+        crate::pulled::remember(project, engine.address(), reference)?;
     }
     let image = base(engine, &wanted, &session.progress, unit.entry.name)
         .await
         .map_err(here)?;
     if there.is_none() {
-        crate::pulled::came(project, engine, reference, &image.id)?;
+        crate::pulled::came(project, engine.address(), reference, &image.id)?;
     }
     let checks = checked(unit, Held::Engine(&image), session, project).await?;
     // What a registry knows it by, where one does; else the engine's own digest.

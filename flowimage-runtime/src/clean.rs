@@ -96,8 +96,10 @@ fn alone(project: &Project) -> Result<fs::File, Failure> {
 /// What the catalog's entries need.
 #[derive(Default)]
 struct Needed {
-    /// Manifests and IDs of what is registered, and manifests of pinned bases.
+    /// Manifests: of what is registered, and of pinned bases.
     images: BTreeSet<Digest>,
+    /// By which engines know what is registered.
+    ids: BTreeSet<Digest>,
     /// Those with their configurations and layers.
     blobs: BTreeSet<Digest>,
     /// The uncompressed layers.
@@ -114,7 +116,8 @@ impl Needed {
                 for (target, registration) in targets {
                     let details = sha256(Project::details_key(&flow, &target).as_bytes());
                     needed.details.insert(details.hex().to_owned());
-                    needed.images.extend([registration.digest, registration.image_id]);
+                    needed.images.insert(registration.digest);
+                    needed.ids.insert(registration.image_id);
                 }
             }
             needed.images.extend(catalog.pins().map_err(at(Stage::Plan))?);
@@ -229,7 +232,7 @@ fn products(project: &Project) -> Result<(Vec<Removed>, BTreeSet<Digest>), Failu
     if shorter > 0 {
         gone(memory, vec![(files, shorter)]);
     }
-    Ok((removed, needed.images))
+    Ok((removed, needed.images.union(&needed.ids).cloned().collect()))
 }
 
 /// The catalogs whose entries need something of the products: this project's, and those of others that share them.
@@ -386,8 +389,8 @@ async fn engine(
     Ok(Swept::Yes { bytes: ours.bytes })
 }
 
-/// Removes what the engine pulled or was given for a command of images that are not registered any more. One that is in use stays, for
-/// the next time.
+/// Removes what the engine pulled or was given for a command of images that are not registered any more. One that is in
+/// use stays, for the next time.
 #[cfg(feature = "engine")]
 async fn unneeded(
     project: &Project,
@@ -397,7 +400,7 @@ async fn unneeded(
     use crate::engine::EngineError;
     use crate::pulled;
     let mut gone = Vec::new();
-    for image in pulled::all(project, engine) {
+    for image in pulled::all(project, engine.address()) {
         if image.is_one_of(needed) {
             continue;
         }

@@ -8,12 +8,11 @@ use crate::catalog::Registration;
 use crate::engine::{CHECKED_NAMES, Engine, EngineError, LoadRequest};
 use crate::environment;
 use crate::failure::{Failure, Stage, at};
-use crate::flow::FlowUnit;
 use crate::layout::Layout;
 use crate::oci::{Digest, Image};
+use crate::plan::Plan;
 use crate::project::Project;
 use crate::pulled;
-use crate::session::Session;
 use crate::target::Target;
 use crate::unique::unique;
 
@@ -72,27 +71,30 @@ impl<'a> Loaded<'a> {
         })
     }
 
-    /// The image that is registered of a flow: pulled where it is in a registry and the engine lacks it, else put there
-    /// from its layout.
+    /// The image that is registered of a plan's flow: pulled where it is in a registry and the engine lacks it, else put
+    /// there from its layout.
     ///
     /// # Errors
     /// The image cannot be had.
     pub(crate) async fn registered(
-        unit: &FlowUnit,
-        target: &Target,
+        plan: &Plan<'_>,
         known: &Registration,
         engine: &'a Engine,
-        project: &Project,
-        session: &Session,
     ) -> Result<Self, Failure> {
-        let folder = match target {
+        let Plan {
+            unit,
+            session,
+            project,
+            ..
+        } = plan;
+        let folder = match &plan.target {
             Target::Layout { folder, .. } => folder,
             Target::Repository { .. } => {
-                let name = target.image_name(unit, &known.digest);
+                let name = plan.target.image_name(unit, &known.digest);
                 let image = match engine.image(&name).await.map_err(at(Stage::Plan))? {
                     Some(image) => image,
                     None => {
-                        pulled::remember(project, engine, &name)?;
+                        pulled::remember(project, engine.address(), &name)?;
                         let (progress, flow) = (&session.progress, unit.entry.name);
                         environment::pull(engine, &name, None, progress, flow, at(Stage::Plan)).await?
                     }
@@ -128,7 +130,7 @@ impl<'a> Loaded<'a> {
     /// The engine refuses; the project's folder cannot be written.
     pub(crate) async fn stay(self, name: &str, project: &Project) -> Result<(), Failure> {
         let engine = self.engine;
-        let given = pulled::give(project, &engine.address().to_string(), name, &self.id)?;
+        let given = pulled::give(project, engine.address(), name, &self.id)?;
         engine.tag(&self.id, name).await.map_err(at(Stage::Publish))?;
         self.release().await;
         for before in given.done()? {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
+use crate::engine::EngineAddress;
 use crate::failure::{Failure, Stage};
 use crate::oci::{Digest, sha256};
 use crate::project::Project;
@@ -18,16 +18,21 @@ use crate::whole;
 ///
 /// # Errors
 /// The project's folder cannot be written.
-pub(crate) fn remember(project: &Project, engine: &Engine, name: &str) -> Result<(), Failure> {
-    Pulled::new(project, &engine.address().to_string(), name).write()
+pub(crate) fn remember(project: &Project, engine: &EngineAddress, name: &str) -> Result<(), Failure> {
+    Pulled::new(project, engine, name).write()
 }
 
 /// Writes down what came of it: by a name that is no digest, another image may be meant some day.
 ///
 /// # Errors
 /// The project's folder cannot be written.
-pub(crate) fn came(project: &Project, engine: &Engine, name: &str, id: &Digest) -> Result<(), Failure> {
-    let mut pulled = Pulled::new(project, &engine.address().to_string(), name);
+pub(crate) fn came(
+    project: &Project,
+    engine: &EngineAddress,
+    name: &str,
+    id: &Digest,
+) -> Result<(), Failure> {
+    let mut pulled = Pulled::new(project, engine, name);
     pulled.ids.insert(id.clone());
     pulled.write()
 }
@@ -46,11 +51,12 @@ pub(crate) struct Pulled {
 }
 
 impl Pulled {
-    fn new(project: &Project, engine: &str, name: &str) -> Self {
+    fn new(project: &Project, engine: &EngineAddress, name: &str) -> Self {
+        let engine = engine.to_string();
         let file = sha256(format!("{engine}\n{name}").as_bytes());
         Self {
             path: project.pulled().join(file.hex()),
-            engine: engine.to_owned(),
+            engine,
             name: name.to_owned(),
             ids: BTreeSet::new(),
         }
@@ -101,7 +107,12 @@ pub(crate) struct Given {
 ///
 /// # Errors
 /// The project's folder cannot be written.
-pub(crate) fn give(project: &Project, engine: &str, name: &str, id: &Digest) -> Result<Given, Failure> {
+pub(crate) fn give(
+    project: &Project,
+    engine: &EngineAddress,
+    name: &str,
+    id: &Digest,
+) -> Result<Given, Failure> {
     let mut now = Pulled::new(project, engine, name);
     let mut before = Pulled::read(now.path.clone()).map_or_else(BTreeSet::new, |it| it.ids);
     now.ids.extend(before.iter().cloned().chain([id.clone()]));
@@ -123,11 +134,8 @@ impl Given {
 }
 
 /// The images of an engine that are written down.
-pub(crate) fn all(project: &Project, engine: &Engine) -> Vec<Pulled> {
-    of_engine(project, &engine.address().to_string())
-}
-
-fn of_engine(project: &Project, engine: &str) -> Vec<Pulled> {
+pub(crate) fn all(project: &Project, engine: &EngineAddress) -> Vec<Pulled> {
+    let engine = engine.to_string();
     let entries = fs::read_dir(project.pulled()).into_iter().flatten().flatten();
     let read = entries.filter_map(|entry| Pulled::read(entry.path()));
     read.filter(|it| it.engine == engine).collect()
@@ -151,27 +159,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let project = project(folder.path());
         let (one, other) = (sha256(b"one"), sha256(b"other"));
-        let only = |engine| {
-            let mut all = of_engine(&project, engine);
+        let [a, b] = ["/a", "/b"].map(|path| EngineAddress::Unix(path.into()));
+        let only = |engine: &EngineAddress| {
+            let mut all = all(&project, engine);
             assert_eq!(all.len(), 1, "{all:?}");
             all.remove(0)
         };
-        Pulled::new(&project, "unix:///a", "etl:dev").write().unwrap();
-        assert!(!only("unix:///a").is(&one), "it never came: who has it built it");
-        let mut came = Pulled::new(&project, "unix:///a", "etl:dev");
+        Pulled::new(&project, &a, "etl:dev").write().unwrap();
+        assert!(!only(&a).is(&one), "it never came: who has it built it");
+        let mut came = Pulled::new(&project, &a, "etl:dev");
         came.ids.insert(one.clone());
         came.write().unwrap();
         fs::write(project.pulled().join(".tmp123"), "").unwrap();
         fs::write(project.pulled().join(".tmp124"), "{\"engine\"").unwrap();
-        let pulled = only("unix:///a");
+        let pulled = only(&a);
         assert_eq!((pulled.name.as_str(), pulled.digest()), ("etl:dev", None));
         assert!(pulled.is(&one) && !pulled.is(&other));
         fs::remove_file(pulled.path).unwrap();
         // A digest means one image only. Another engine's are not this one's.
         let by_digest = format!("r.io/etl@{one}");
-        Pulled::new(&project, "unix:///b", &by_digest).write().unwrap();
-        assert!(only("unix:///b").is(&other) && only("unix:///b").digest() == Some(one));
-        assert_eq!(of_engine(&project, "unix:///a"), []);
+        Pulled::new(&project, &b, &by_digest).write().unwrap();
+        assert!(only(&b).is(&other) && only(&b).digest() == Some(one));
+        assert_eq!(all(&project, &a), []);
     }
 
     #[test]
@@ -179,14 +188,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let project = project(folder.path());
         let (one, two) = (sha256(b"one"), sha256(b"two"));
-        let give = |id| give(&project, "unix:///a", "etl:dev", id).unwrap();
+        let a = EngineAddress::Unix("/a".into());
+        let give = |id| give(&project, &a, "etl:dev", id).unwrap();
         assert_eq!(give(&one).done().unwrap(), BTreeSet::new());
         assert_eq!(give(&one).done().unwrap(), BTreeSet::new());
         // A command that dies here leaves the name with either.
         let given = give(&two);
-        let known = of_engine(&project, "unix:///a");
+        let known = all(&project, &a);
         assert!(known.iter().all(|it| it.is(&one) && it.is(&two)));
         assert_eq!(given.done().unwrap(), BTreeSet::from([one.clone()]));
-        assert!(of_engine(&project, "unix:///a").iter().all(|it| !it.is(&one)));
+        assert!(all(&project, &a).iter().all(|it| !it.is(&one)));
     }
 }

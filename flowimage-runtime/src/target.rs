@@ -283,7 +283,7 @@ impl Target {
         Err(self.unsupported())
     }
 
-    fn unsupported(&self) -> Failure {
+    pub(crate) fn unsupported(&self) -> Failure {
         Failure::text(
             Stage::Publish,
             format!("{self}: this program was compiled without the feature `registry`"),

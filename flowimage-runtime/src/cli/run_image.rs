@@ -75,6 +75,6 @@ async fn registered<'a>(unit: &FlowUnit, session: &'a Session) -> Result<(&'a En
         ));
     };
     let engine = session.engine(&plan.project).await?;
-    let image = Loaded::registered(unit, &plan.target, known, engine, &plan.project, session).await?;
+    let image = Loaded::registered(&plan, known, engine).await?;
     Ok((engine, image))
 }

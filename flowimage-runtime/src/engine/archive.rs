@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::oci::{Digest, Image, Index, Layer, Source, media_type};
+use crate::oci::{Digest, Image, Index, Source, media_type};
 
 /// Which layers' bytes go into the archive. All layers are named in it in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +79,10 @@ pub fn write_archive(
     let mut archive = tar::Builder::new(out);
     let mut given = Vec::new();
     for (at, layer) in image.layers.iter().enumerate() {
-        let plain = match layers {
-            ArchiveLayers::PlainAbove(count) if at >= count => plain_length(layer)?,
+        let plain = match (layers, &layer.source) {
+            (ArchiveLayers::PlainAbove(count), Source::File(path)) if at >= count => {
+                layer.plain_length().map_err(unreadable(path))?
+            }
             _ => None,
         };
         let digest = match plain {
@@ -115,12 +117,8 @@ pub fn write_archive(
                 diff_id: layer.diff_id.clone(),
             });
         };
-        let unreadable = |source| ArchiveError::Layer {
-            path: path.clone(),
-            source,
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.len() != layer.blob.size {
+        let file = File::open(path).map_err(unreadable(path))?;
+        if file.metadata().map_err(unreadable(path))?.len() != layer.blob.size {
             return Err(ArchiveError::Length {
                 path: path.clone(),
                 expected: layer.blob.size,
@@ -129,7 +127,7 @@ pub fn write_archive(
         match plain {
             // The engine holds it against its digest.
             Some(length) => {
-                let content = layer.open_to_verify().map_err(unreadable)?;
+                let content = layer.open_to_verify().map_err(unreadable(path))?;
                 archive.append_data(&mut header(length), name, content.take(length))?;
             }
             None => archive.append_data(&mut header(layer.blob.size), name, file.take(layer.blob.size))?,
@@ -139,16 +137,9 @@ pub fn write_archive(
     Ok(())
 }
 
-fn plain_length(layer: &Layer) -> Result<Option<u64>, ArchiveError> {
-    layer.plain_length().map_err(|source| match &layer.source {
-        Source::File(path) => ArchiveError::Layer {
-            path: path.clone(),
-            source,
-        },
-        Source::Repository(_) => ArchiveError::NotHere {
-            diff_id: layer.diff_id.clone(),
-        },
-    })
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> ArchiveError + use<> {
+    let path = path.to_owned();
+    move |source| ArchiveError::Layer { path, source }
 }
 
 fn index(image: &Image, name: Option<&str>) -> Vec<u8> {
@@ -192,7 +183,7 @@ fn header(size: u64) -> tar::Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::{Descriptor, sha256};
+    use crate::oci::{Descriptor, Layer, sha256};
 
     fn image(directory: &std::path::Path, contents: &[&[u8]]) -> Image {
         let layers = contents.iter().map(|bytes| {

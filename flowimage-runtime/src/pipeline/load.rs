@@ -97,12 +97,8 @@ impl<'a> Plan<'a> {
 
     #[cfg(not(feature = "registry"))]
     #[allow(clippy::unused_async, reason = "the same call with and without the feature")]
-    async fn served(&self, digest: &Digest) -> Result<Image, Failure> {
-        Err(Failure::text(
-            Stage::Publish,
-            format!("{}@{digest} is in a registry", self.target),
-            "enable the feature `registry`",
-        ))
+    async fn served(&self, _digest: &Digest) -> Result<Image, Failure> {
+        Err(self.target.unsupported())
     }
 }
 

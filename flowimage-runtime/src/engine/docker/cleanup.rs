@@ -138,10 +138,10 @@ where
 }
 
 /// Takes a name off its image, which goes too if that was its last, once its containers are gone.
-pub(super) async fn remove_name(docker: &Docker, name: &str) {
+pub(super) async fn remove_name(docker: Docker, name: String) {
     let remove = || async {
         docker
-            .remove_image(name, None::<RemoveImageOptions>, None)
+            .remove_image(&name, None::<RemoveImageOptions>, None)
             .await
             .map(drop)
     };

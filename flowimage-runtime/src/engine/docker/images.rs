@@ -156,10 +156,9 @@ impl Engine {
     /// Removes the name of an image, and the image with its last one, when nothing uses it any more: [`Engine::settle`]
     /// waits for it.
     pub(crate) fn remove_later(&self, name: String) {
-        let docker = self.docker.clone();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let remove = async move { remove_name(&docker, &name).await };
-            self.removals.spawn_on(remove, &runtime);
+            self.removals
+                .spawn_on(remove_name(self.docker.clone(), name), &runtime);
         }
     }
 
